@@ -1,0 +1,388 @@
+//! What comes in: packets become finished requests and buffered messages.
+
+use super::*;
+
+/// A body and the buffer it lies in.
+#[derive(Debug)]
+pub(crate) struct Lent {
+    buffer: Vec<u8>,
+    range: Range<usize>,
+    is_packet: bool,
+}
+
+impl Lent {
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.buffer[self.range.clone()]
+    }
+}
+
+/// What a service finds after this long may have waited for as long.
+const STALE: core::time::Duration = core::time::Duration::from_millis(10);
+/// Packets taken in before a deadline that has passed is acted on.
+const DRAIN_TURNS: usize = 1024;
+
+impl<T: Transport, C: Clock> Client<T, C> {
+    /// Handles what the transport found. Returns whether it found anything.
+    pub(super) fn take_events(&mut self, each: EachPacket<'_, T, C>) -> bool {
+        let mut any = false;
+        while let Some(event) = self.transport.poll_event() {
+            any |= self.take_event(event);
+            each(self);
+            self.flush();
+        }
+        any
+    }
+
+    /// Handles one event. Returns whether anything came of it; a transport may report too much.
+    fn take_event(&mut self, event: TransportEvent) -> bool {
+        match event {
+            TransportEvent::Incoming => return self.accept(),
+            TransportEvent::Readable(link) => {
+                let progress = self.receive(link);
+                self.read_ahead(link);
+                return progress != Progress::Blocked;
+            }
+            TransportEvent::Writable(link) => self.endpoint.handle_writable(link),
+            TransportEvent::Suspended(link, until) => self.endpoint.handle_suspended(link, until),
+            TransportEvent::Peer(change) => {
+                if self.changes.len() == KEPT_CHANGES {
+                    self.changes.pop_front();
+                }
+                self.changes.push_back(change);
+                self.arrivals += 1;
+            }
+            TransportEvent::Woken => self.woken = true,
+            TransportEvent::BusGone => {
+                self.bus_gone = true;
+                self.arrivals += 1;
+            }
+        }
+        true
+    }
+
+    /// Takes in all that has come, so that a deadline ends nothing whose response is already here.
+    pub(super) fn drain(&mut self, each: EachPacket<'_, T, C>) -> bool {
+        let mut any = false;
+        for _ in 0..DRAIN_TURNS {
+            self.transport.wait(Some(Instant::ZERO));
+            if !self.take_events(each) {
+                break;
+            }
+            any = true;
+        }
+        any
+    }
+
+    /// Ends what is over: deadlines that have passed, links that have closed.
+    pub(super) fn expire(&mut self) -> bool {
+        let now = self.now();
+        self.settle_events(now)
+    }
+
+    /// Ends what is over without regard to the time.
+    pub(super) fn settle_ends(&mut self) -> bool {
+        self.settle_events(Instant::ZERO)
+    }
+
+    fn settle_events(&mut self, now: Instant) -> bool {
+        let mut any = false;
+        while let Some(event) = self.endpoint.poll_event(now) {
+            any = true;
+            self.handle_event(event, &[]);
+        }
+        any
+    }
+
+    fn accept(&mut self) -> bool {
+        let now = self.now();
+        let Some(link) = self.endpoint.accept(now) else {
+            self.transport.reject();
+            return true;
+        };
+        let accepted = self.transport.accept(link);
+        if !accepted {
+            self.endpoint.abandon(link);
+        }
+        accepted
+    }
+
+    /// Receives one packet of a link.
+    pub(super) fn receive(&mut self, link: LinkId) -> Progress {
+        self.prepare_packet();
+        let progress = self.transport.receive(link, &mut self.packet);
+        self.take_progress(link, progress)
+    }
+
+    pub(super) fn take_progress(&mut self, link: LinkId, progress: Progress) -> Progress {
+        self.received += u64::from(progress != Progress::Blocked);
+        match progress {
+            Progress::Moved(n) => self.take_packet(link, n),
+            Progress::Closed => {
+                self.endpoint.handle_closed(link);
+                self.settle_ends();
+            }
+            Progress::Blocked => {}
+        }
+        progress
+    }
+
+    /// Takes in all that a peer has sent, if what it sent may have waited for long: a caller's time runs
+    /// while its request waits, and the word that it has given up lies behind the request.
+    pub(super) fn read_ahead(&mut self, link: LinkId) {
+        if !self.serves || self.recent.saturating_since(self.looked) < STALE {
+            return;
+        }
+        for _ in 0..DRAIN_TURNS {
+            if !matches!(self.receive(link), Progress::Moved(_)) {
+                break;
+            }
+        }
+    }
+
+    /// Makes the packet buffer free for another packet.
+    pub(super) fn prepare_packet(&mut self) {
+        if self.pinned.is_some() {
+            let packet = mem::take(&mut self.packet);
+            self.unpin(&packet);
+            self.packet = packet;
+        }
+        if self.packet.is_empty() {
+            self.packet = vec![0; T::PACKET];
+        }
+    }
+
+    /// Takes in the first `n` bytes of the packet buffer.
+    pub(super) fn take_packet(&mut self, link: LinkId, n: usize) {
+        self.last_link = Some(link);
+        let packet = mem::take(&mut self.packet);
+        let mut input = Input::new(&packet[..n]);
+        let now = self.look_at_clock();
+        while let Some(event) = self.endpoint.poll_input(now, link, &mut input) {
+            self.handle_event(event, &packet);
+        }
+        self.packet = packet;
+    }
+
+    fn handle_event(&mut self, event: Event<'_>, packet: &[u8]) {
+        match event {
+            Event::Ended { id, peer, end } => self.finish(id, peer, end, packet),
+            Event::Request { token, link, body } if self.serves => {
+                self.push_inbound(link, InboundKind::Request(token), body, packet);
+            }
+            Event::Request { token, .. } => {
+                let now = self.now();
+                self.endpoint.fail(now, token, RemoteErrorKind::NotAService, "");
+            }
+            Event::Message { link, sequence, stamp, broadcast, cost, body } => {
+                let kind = InboundKind::Message { sequence, stamp, broadcast, cost };
+                self.push_inbound(link, kind, body, packet);
+                self.bound_inbox();
+            }
+            Event::Greeted { link } => self.judge(link),
+            Event::Opened { .. } => {}
+            Event::Terminate { .. } => {
+                self.terminated = true;
+                self.arrivals += 1;
+            }
+            Event::Closed { link, sent, reason, .. } => {
+                self.transport.close(link);
+                if self.watched == Some(link) {
+                    self.watched_end = Some((sent, reason));
+                }
+            }
+        }
+    }
+
+    fn judge(&mut self, link: LinkId) {
+        let peer = self.endpoint.peer(link).cloned();
+        let (Some(name), Some(incarnation)) = (peer, self.endpoint.peer_incarnation(link)) else { return };
+        if self.transport.authenticate(link, &name, incarnation) {
+            self.endpoint.welcome(link);
+        } else {
+            self.endpoint.refuse(link, Refusal::Identity);
+        }
+    }
+
+    fn finish(&mut self, id: RequestId, peer: Arc<str>, end: End<'_>, packet: &[u8]) {
+        let result = match end {
+            End::Response(body) => Ok(self.store(body, packet, Pin::Finished(id))),
+            End::Failure { kind, detail } => {
+                let detail = String::from_utf8_lossy(&detail).into_owned();
+                Err(RequestError::Remote { peer: peer.clone(), error: RemoteError { kind, detail } })
+            }
+            End::TimedOut => Err(RequestError::TimedOut { peer: peer.clone() }),
+            End::Gone { reason, sent: true } => Err(RequestError::PeerGone { peer: peer.clone(), reason }),
+            End::Gone { reason, sent: false } => Err(RequestError::NotSent { peer: peer.clone(), reason }),
+            End::Cancelled => Err(RequestError::Cancelled { peer: peer.clone() }),
+        };
+        self.ends += 1;
+        self.finished.insert(id, Finished { order: self.ends, peer, result });
+        if self.announce.contains(&id) {
+            self.announced.push_back(id);
+        }
+    }
+
+    fn push_inbound(&mut self, link: LinkId, kind: InboundKind, body: Body<'_>, packet: &[u8]) {
+        let from = self.endpoint.peer(link).cloned().unwrap_or_else(|| "".into());
+        let incarnation = self.endpoint.peer_incarnation(link);
+        let body = self.store(body, packet, Pin::Inbox);
+        self.arrivals += 1;
+        self.inbox.push_back(Inbound { link, from, incarnation, kind, body });
+    }
+
+    /// Keeps to the bound on buffered messages, where the oldest are to be dropped.
+    fn bound_inbox(&mut self) {
+        let Overflow::DropOldest { capacity } = self.endpoint.config().overflow else { return };
+        let is_message = |item: &Inbound| matches!(item.kind, InboundKind::Message { .. });
+        if self.inbox.len() <= capacity
+            || self.inbox.iter().filter(|item| is_message(item)).count() <= capacity
+        {
+            return;
+        }
+        if let Some(at) = self.inbox.iter().position(is_message)
+            && let Some(item) = self.inbox.remove(at)
+        {
+            self.dropped += 1;
+            self.settle_inbound(&item);
+            self.release(item.body);
+        }
+    }
+
+    pub(crate) fn open_message(&mut self, item: Inbound) -> Option<Message> {
+        let InboundKind::Message { sequence, stamp, broadcast, .. } = item.kind else { return None };
+        self.settle_inbound(&item);
+        let content = match item.body {
+            Stored::InPacket(range) => {
+                self.pinned = None;
+                self.packet[range].to_vec()
+            }
+            Stored::Own { mut buffer, at } => {
+                buffer.drain(..at);
+                buffer
+            }
+        };
+        let incarnation = item.incarnation?;
+        let to = self.endpoint.name().clone();
+        Some(Message { from: item.from, incarnation, sequence, to, broadcast, stamp, content })
+    }
+
+    /// Takes the first request or message that has come.
+    ///
+    /// Those of a peer that does not take in what it is answered are kept back, in their order, until it
+    /// does: small requests for large answers would take any amount of memory.
+    pub(crate) fn next_inbound(&mut self) -> Option<Inbound> {
+        while let Some(mut item) = self.inbox.pop_front() {
+            if !self.endpoint.is_clogged(item.link) && !self.kept_back.contains_key(&item.link) {
+                return Some(item);
+            }
+            self.detach(&mut item.body);
+            self.kept_back.entry(item.link).or_default().push_back(item);
+        }
+        let link = self.unclogged()?;
+        let items = self.kept_back.get_mut(&link)?;
+        let item = items.pop_front();
+        if items.is_empty() {
+            self.kept_back.remove(&link);
+        }
+        item
+    }
+
+    /// How many requests and messages are kept back.
+    pub(super) fn kept_back_len(&self) -> usize {
+        self.kept_back.values().map(VecDeque::len).sum()
+    }
+
+    /// A link from which something was kept back that can be dealt with now.
+    pub(super) fn unclogged(&self) -> Option<LinkId> {
+        self.kept_back.keys().copied().find(|&link| !self.endpoint.is_clogged(link))
+    }
+
+    /// Moves a body that lies in the packet that came last to a buffer of its own.
+    fn detach(&mut self, body: &mut Stored) {
+        if let Stored::InPacket(range) = body {
+            self.pinned = None;
+            let buffer = copied(self.spare.pop(), &self.packet[range.clone()]);
+            *body = Stored::Own { buffer, at: 0 };
+        }
+    }
+
+    /// Takes the buffer that a body lies in, so that the body outlasts whatever the client does.
+    pub(crate) fn lend(&mut self, body: Stored) -> Lent {
+        match body {
+            Stored::InPacket(range) => {
+                self.pinned = None;
+                Lent { buffer: mem::take(&mut self.packet), range, is_packet: true }
+            }
+            Stored::Own { buffer, at } => Lent { range: at..buffer.len(), buffer, is_packet: false },
+        }
+    }
+
+    /// Takes back the buffer of a body.
+    pub(crate) fn take_back(&mut self, lent: Lent) {
+        if !lent.is_packet {
+            self.keep_spare(lent.buffer);
+        } else if self.packet.is_empty() {
+            self.packet = lent.buffer;
+        }
+    }
+
+    fn settle_inbound(&mut self, item: &Inbound) {
+        if let InboundKind::Message { cost, .. } = item.kind {
+            self.endpoint.settle(item.link, cost);
+        }
+    }
+
+    /// Keeps a body: in the packet it came in as long as that is the last one, in a buffer of its own else.
+    fn store(&mut self, body: Body<'_>, packet: &[u8], pin: Pin) -> Stored {
+        match body {
+            Body::Assembled { frame, at } => Stored::Own { buffer: frame, at },
+            Body::InInput { bytes, at } => {
+                self.unpin(packet);
+                self.pinned = Some(pin);
+                Stored::InPacket(at..at + bytes.len())
+            }
+        }
+    }
+
+    /// Moves the body that lies in `packet` to a buffer of its own.
+    fn unpin(&mut self, packet: &[u8]) {
+        let stored = match self.pinned.take() {
+            None => return,
+            Some(Pin::Finished(id)) => {
+                self.finished.get_mut(&id).and_then(|finished| finished.result.as_mut().ok())
+            }
+            Some(Pin::Inbox) => self.inbox.back_mut().map(|item| &mut item.body),
+        };
+        if let Some(stored) = stored
+            && let Stored::InPacket(range) = stored
+        {
+            let buffer = copied(self.spare.pop(), &packet[range.clone()]);
+            *stored = Stored::Own { buffer, at: 0 };
+        }
+    }
+
+    /// The buffer of a body that is no longer needed is used again.
+    pub(crate) fn release(&mut self, body: Stored) {
+        match body {
+            Stored::InPacket(_) => self.pinned = None,
+            Stored::Own { buffer, .. } => self.keep_spare(buffer),
+        }
+    }
+
+    pub(super) fn keep_spare(&mut self, buffer: Vec<u8>) {
+        match buffer.capacity() {
+            0 => {}
+            // One that finds no place is given back to the allocator.
+            1..=SPARE_CAPACITY => drop(self.spare.push(buffer)),
+            _ => self.endpoint.recycle(buffer),
+        }
+    }
+}
+
+/// A copy of `bytes`, in a spare buffer if there is one.
+fn copied(spare: Option<Vec<u8>>, bytes: &[u8]) -> Vec<u8> {
+    let mut buffer = spare.unwrap_or_default();
+    buffer.clear();
+    buffer.extend_from_slice(bytes);
+    buffer
+}

@@ -1,0 +1,128 @@
+//! Identifiers: one newtype a namespace, each tagged so that a late answer never meets a new question.
+
+use core::fmt;
+use serde::{Deserialize, Serialize};
+
+/// One life of a peer name, from registration to its end.
+///
+/// A random (version 4) UUID; a restarted peer has another one.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Incarnation(u128);
+
+impl Incarnation {
+    /// Makes an incarnation of 16 random bytes, which the caller takes from its source of randomness.
+    pub fn from_random(bytes: [u8; 16]) -> Self {
+        Self(uuid::Builder::from_random_bytes(bytes).into_uuid().as_u128())
+    }
+
+    /// The incarnation with these 128 bits, as read from a record.
+    pub const fn from_bits(bits: u128) -> Self {
+        Self(bits)
+    }
+
+    /// The 128 bits, for a record.
+    pub const fn as_bits(self) -> u128 {
+        self.0
+    }
+}
+
+impl fmt::Display for Incarnation {
+    /// The hyphenated form, 36 characters.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        uuid::Uuid::from_u128(self.0).as_hyphenated().fmt(f)
+    }
+}
+
+impl fmt::Debug for Incarnation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A request that this endpoint sent: a slot of its table and a generation.
+///
+/// Generations count the requests of the endpoint's life in 64 bits, so the id of a call that has ended
+/// never matches a later call.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct RequestId {
+    pub(crate) slot: u32,
+    pub(crate) generation: u64,
+}
+
+/// A link of this endpoint to one peer: a slot and the slot's generation.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LinkId {
+    pub(crate) slot: u32,
+    pub(crate) generation: u32,
+}
+
+impl LinkId {
+    /// The place of this link in a table of links: small, and used again when the link has closed.
+    pub const fn index(self) -> usize {
+        self.slot as usize
+    }
+
+    /// The id in 64 bits, for an event queue's user data.
+    pub const fn as_bits(self) -> u64 {
+        (self.generation as u64) << 32 | self.slot as u64
+    }
+
+    /// The link whose [`as_bits`](Self::as_bits) this is.
+    pub const fn from_bits(bits: u64) -> Self {
+        Self { slot: bits as u32, generation: (bits >> 32) as u32 }
+    }
+}
+
+/// The right to answer one request of a peer: a slot of the serving table and a generation.
+///
+/// Consumed by the answer, so that two answers to one request do not compile. One that is dropped leaves
+/// the caller waiting until its deadline; a driver that hands tokens out sees to it that none is.
+#[derive(PartialEq, Eq, Hash)]
+#[must_use = "an unanswered request holds its caller until the deadline"]
+pub struct ReplyToken {
+    pub(crate) slot: u32,
+    pub(crate) generation: u64,
+}
+
+impl ReplyToken {
+    /// What tells this request from every other that the endpoint ever serves.
+    pub fn key(&self) -> u64 {
+        self.generation
+    }
+}
+
+macro_rules! slot_debug {
+    ($($name:ident),*) => {$(
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($name), "({}.{})"), self.slot, self.generation)
+            }
+        }
+    )*};
+}
+slot_debug!(RequestId, LinkId, ReplyToken);
+
+impl fmt::Display for RequestId {
+    /// `slot.generation`, as it appears in messages about the request.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.slot, self.generation)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_id_survives_the_trip_through_its_bits() {
+        let id = LinkId { slot: 7, generation: u32::MAX };
+        assert_eq!(LinkId::from_bits(id.as_bits()), id);
+    }
+
+    #[test]
+    fn a_random_incarnation_is_a_version_4_uuid() {
+        let text = alloc::format!("{}", Incarnation::from_random([0xff; 16]));
+        assert_eq!(text, "ffffffff-ffff-4fff-bfff-ffffffffffff");
+    }
+}

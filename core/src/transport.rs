@@ -1,0 +1,187 @@
+//! What moves bytes between members of a bus. It never decides and, but for `wait`, never waits.
+
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use crate::id::{Incarnation, LinkId};
+use crate::time::Instant;
+
+/// What one attempt to move bytes came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// This many bytes moved, at least one.
+    Moved(usize),
+    /// Nothing can move now.
+    Blocked,
+    /// The connection has ended. Everything that had reached it was received before.
+    Closed,
+}
+
+/// Something that a transport reports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TransportEvent {
+    /// A peer connects; [`Transport::accept`] takes it in.
+    Incoming,
+    /// Bytes, or the end, can be received on this link.
+    Readable(LinkId),
+    /// A link on which sending had blocked can take bytes again.
+    Writable(LinkId),
+    /// The peer of this link keeps its name and has given up its process until then.
+    Suspended(LinkId, Instant),
+    /// A peer came or went; only after [`Transport::watch`].
+    Peer(PeerChange),
+    /// Another thread woke this member.
+    Woken,
+    /// The bus itself is gone.
+    BusGone,
+}
+
+/// A peer came or went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerChange {
+    /// Whose state changed.
+    pub name: Arc<str>,
+    /// Which life of the peer.
+    pub incarnation: Incarnation,
+    /// What it is now.
+    pub state: PeerState,
+}
+
+/// What a peer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PeerState {
+    /// It has a process that takes in what is sent.
+    Active,
+    /// It keeps its name until then, and what is sent is kept for it.
+    Suspended(Instant),
+    /// It has left, or its process has died.
+    Gone,
+}
+
+/// What a transport knows of a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PeerStatus {
+    /// Which life of the peer.
+    pub incarnation: Incarnation,
+    /// Active or suspended.
+    pub state: PeerState,
+    /// The id of its process, where there are processes.
+    pub pid: Option<u32>,
+}
+
+/// Why a peer cannot be reached.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// No live peer has this name.
+    #[error("no such peer")]
+    NoSuchPeer,
+    /// More peers connect to it than it has taken in; to be tried again.
+    #[error("more peers connect to it than it has taken in")]
+    Busy,
+    /// This process may not.
+    #[error("no permission: {0}")]
+    NotPermitted(String),
+    /// The bus is gone or unusable.
+    #[error("{0}")]
+    Bus(String),
+}
+
+/// What a transport can do beyond moving bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Capabilities {
+    /// A peer can keep its name without a process.
+    pub suspend: bool,
+    /// The end of a peer is reported by the system and not found out by looking.
+    pub prompt_death: bool,
+}
+
+/// A way to move bytes between the members of a bus, for one member of it.
+///
+/// A link carries a stream of bytes each way, in order and without loss, to one life of one peer. Where
+/// packets have boundaries, a link keeps to them for speed; nothing relies on it. A transport may cut and
+/// join as it likes and must not repeat or reorder.
+pub trait Transport {
+    /// The most bytes that one `send` or `receive` moves.
+    const PACKET: usize;
+
+    /// What this transport can do.
+    fn capabilities(&self) -> Capabilities;
+
+    /// Connects `link` to a peer.
+    ///
+    /// # Errors
+    ///
+    /// See [`ConnectError`]; the link is not connected then.
+    fn connect(&mut self, link: LinkId, peer: &str) -> Result<PeerStatus, ConnectError>;
+
+    /// Takes in the connection announced by [`TransportEvent::Incoming`]; false if it has gone already.
+    fn accept(&mut self, link: LinkId) -> bool;
+
+    /// Refuses the connection announced by [`TransportEvent::Incoming`].
+    fn reject(&mut self);
+
+    /// Whether the process at the other end of `link` is the member of that name and life.
+    fn authenticate(&mut self, link: LinkId, name: &str, incarnation: Incarnation) -> bool;
+
+    /// Sends from the front of `bytes`, which is not empty and at most [`PACKET`](Self::PACKET) long.
+    ///
+    /// After [`Progress::Blocked`] a [`TransportEvent::Writable`] follows. [`Progress::Closed`] says
+    /// nothing of what can still be received.
+    fn send(&mut self, link: LinkId, bytes: &[u8]) -> Progress;
+
+    /// Receives into `buffer`, which has [`PACKET`](Self::PACKET) bytes.
+    fn receive(&mut self, link: LinkId, buffer: &mut [u8]) -> Progress;
+
+    /// Receives into `buffer` and waits for it if need be, but not beyond `deadline`.
+    ///
+    /// `now` is a moment not long ago. May give up early with [`Progress::Blocked`]; the caller then uses
+    /// [`wait`](Self::wait), which also sees what happens elsewhere.
+    fn receive_or_wait(
+        &mut self,
+        link: LinkId,
+        buffer: &mut [u8],
+        now: Instant,
+        deadline: Option<Instant>,
+    ) -> Progress {
+        let _ = (now, deadline);
+        self.receive(link, buffer)
+    }
+
+    /// Closes a link. The peer receives what was sent before.
+    fn close(&mut self, link: LinkId);
+
+    /// Takes an event that has been found by the last [`wait`](Self::wait).
+    fn poll_event(&mut self) -> Option<TransportEvent>;
+
+    /// Looks for events, and waits for one if there is none, but not beyond `deadline`. May return early.
+    fn wait(&mut self, deadline: Option<Instant>);
+
+    /// When [`wait`](Self::wait) has something to do though nothing is readable; `None` is never.
+    fn next_deadline(&self) -> Option<Instant> {
+        None
+    }
+
+    /// What is known of a peer; `None` if no live peer has this name.
+    ///
+    /// # Errors
+    ///
+    /// See [`ConnectError`].
+    fn find(&mut self, peer: &str) -> Result<Option<PeerStatus>, ConnectError>;
+
+    /// The names of all live and suspended peers but this member, sorted.
+    ///
+    /// # Errors
+    ///
+    /// See [`ConnectError`].
+    fn peers(&mut self) -> Result<Vec<String>, ConnectError>;
+
+    /// Reports from now on which peers come and go, beginning with those that are there.
+    ///
+    /// # Errors
+    ///
+    /// See [`ConnectError`].
+    fn watch(&mut self) -> Result<(), ConnectError>;
+}
