@@ -1,0 +1,469 @@
+//! A handle on a bus of Linux processes.
+
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use ipcm_core::transport::{PeerChange, PeerStatus};
+use ipcm_core::{
+    AwaitAllError, CallError, Config, Delivery, Instant, Message, RequestError, RequestId, Response,
+    SendError,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use uuid::Uuid;
+
+use crate::bus::{Bus, BusError, JoinError, PeerKind};
+use crate::clock::Monotonic;
+use crate::info::Info;
+use crate::joining::{join, join_failed, random_incarnation};
+use crate::unix::{UnixTransport, Waker};
+
+mod builder;
+
+pub use builder::HandleBuilder;
+
+/// See [`HandleBuilder::interval`].
+const INTERVAL: Duration = Duration::from_millis(200);
+
+/// The handle of the core that does the work once the bus is joined.
+pub type CoreHandle = ipcm_core::Handle<UnixTransport, Monotonic>;
+
+/// A client made to talk to one service; it can talk to the service's peers as well.
+///
+/// It joins the bus at first use, once, and leaves it when dropped. A timeout is a [`Duration`], or `None`
+/// to wait for ever. Payloads are whatever serde can serialize; the methods whose names end in `_bytes`
+/// take and give plain bytes.
+///
+/// One thread uses a handle at a time; [`SharedHandle`](crate::SharedHandle) is for several.
+///
+/// ```
+/// use ipcm::{Bus, Handle, Service};
+/// use std::time::Duration;
+///
+/// let bus = Bus::spawn()?;
+/// let _adder = Service::new(bus.info(), "adder").on_request(|(a, b): (i64, i64)| Ok(a + b)).spawn()?;
+/// let mut handle = Handle::new(bus.info(), "adder");
+/// let sum: i64 = handle.sync_request("adder", &(2i64, 3i64), Duration::from_secs(1))?;
+/// assert_eq!(sum, 5);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Handle {
+    settings: HandleBuilder,
+    joined: Option<CoreHandle>,
+    /// Dropped last: a bus that the handle owns outlives its membership.
+    bus: Option<Bus>,
+}
+
+impl Handle {
+    /// A handle of the service `service` on the bus named by `info`, under a fresh UUID for a name.
+    pub fn new(info: &Info, service: &str) -> Self {
+        Self::builder(info, service).build()
+    }
+
+    /// A handle with a name or bounds of its own.
+    pub fn builder(info: &Info, service: &str) -> HandleBuilder {
+        HandleBuilder {
+            info: info.clone(),
+            service: service.to_owned(),
+            name: Uuid::from_u128(random_incarnation().as_bits()).to_string(),
+            interval: INTERVAL,
+            config: Config::default(),
+            child_pid: None,
+        }
+    }
+
+    /// The service's name.
+    pub fn service_name(&self) -> &str {
+        &self.settings.service
+    }
+
+    /// This handle's own name.
+    pub fn name(&self) -> &str {
+        &self.settings.name
+    }
+
+    /// The bus that this handle owns.
+    pub fn bus(&self) -> Option<&Bus> {
+        self.bus.as_ref()
+    }
+
+    /// What names the bus.
+    pub fn info(&self) -> &Info {
+        &self.settings.info
+    }
+
+    /// Joins the bus now instead of at first use. Does nothing if it is joined.
+    ///
+    /// # Errors
+    ///
+    /// Why the bus could not be joined, for instance [`JoinError::NameTaken`].
+    pub fn join(&mut self) -> Result<&mut CoreHandle, JoinError> {
+        if self.joined.is_none() {
+            let HandleBuilder { info, service, name, interval, config, .. } = &self.settings;
+            let mut client = join(info, name, PeerKind::Handle, config.clone())?;
+            client.transport_mut().set_interval(*interval);
+            self.joined = Some(CoreHandle::new(client, service));
+        }
+        match &mut self.joined {
+            Some(joined) => Ok(joined),
+            None => unreachable!("joined above"),
+        }
+    }
+
+    /// Whether the service is active now.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Bus`] and [`SendError::NotPermitted`] if the bus cannot be joined or looked at.
+    pub fn ready(&mut self) -> Result<bool, SendError> {
+        self.core()?.ready()
+    }
+
+    /// Waits until the service is active: until then the bus is watched, not polled.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::TimedOut`], or as for [`ready`](Self::ready).
+    pub fn wait_ready(&mut self, timeout: impl Into<Option<Duration>>) -> Result<(), SendError> {
+        self.core()?.wait_ready(timeout)
+    }
+
+    /// The process that now serves; `None` while there is none.
+    ///
+    /// # Errors
+    ///
+    /// As for [`ready`](Self::ready).
+    pub fn service_pid(&mut self) -> Result<Option<u32>, SendError> {
+        self.core()?.service_pid()
+    }
+
+    /// The process that starting the service returned, where the handle is one of
+    /// [`ServiceProcess::handle`](crate::ServiceProcess::handle). It differs from
+    /// [`service_pid`](Self::service_pid) where that process has another one serve.
+    pub fn child_pid(&self) -> Option<u32> {
+        self.settings.child_pid
+    }
+
+    /// See [`HandleBuilder::interval`].
+    pub fn interval(&self) -> Duration {
+        self.settings.interval
+    }
+
+    /// Sends a request and awaits its response.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::Send`] if it could not be sent, [`CallError::Request`] if it ended without a response,
+    /// [`CallError::Decode`] if the response is not an `A`.
+    pub fn sync_request<A: DeserializeOwned>(
+        &mut self,
+        peer: &str,
+        payload: &(impl Serialize + ?Sized),
+        timeout: impl Into<Option<Duration>>,
+    ) -> Result<A, CallError> {
+        self.core()?.sync_request(peer, payload, timeout)
+    }
+
+    /// [`sync_request`](Self::sync_request) with bytes for a payload and a response.
+    ///
+    /// # Errors
+    ///
+    /// As for `sync_request`, but for decoding.
+    pub fn sync_request_bytes(
+        &mut self,
+        peer: &str,
+        payload: &[u8],
+        timeout: impl Into<Option<Duration>>,
+    ) -> Result<Response<'_>, CallError> {
+        self.core()?.sync_request_bytes(peer, payload, timeout)
+    }
+
+    /// Sends a request that times out after `timeout`, and returns once it is handed to the transport.
+    ///
+    /// # Errors
+    ///
+    /// See [`SendError`]; the request was not sent then.
+    pub fn send_request(
+        &mut self,
+        peer: &str,
+        payload: &(impl Serialize + ?Sized),
+        timeout: impl Into<Option<Duration>>,
+    ) -> Result<RequestId, SendError> {
+        self.core()?.send_request(peer, payload, timeout)
+    }
+
+    /// [`send_request`](Self::send_request) with bytes for a payload.
+    ///
+    /// # Errors
+    ///
+    /// See [`SendError`].
+    pub fn send_request_bytes(
+        &mut self,
+        peer: &str,
+        payload: &[u8],
+        timeout: impl Into<Option<Duration>>,
+    ) -> Result<RequestId, SendError> {
+        self.core()?.send_request_bytes(peer, payload, timeout)
+    }
+
+    /// Sends a request whose end is given to `callback`, once, inside a later [`poll`](Self::poll) or await.
+    ///
+    /// The callback may send requests and await them.
+    ///
+    /// # Errors
+    ///
+    /// See [`SendError`]; the callback is dropped then.
+    pub fn send_request_with(
+        &mut self,
+        peer: &str,
+        payload: &(impl Serialize + ?Sized),
+        timeout: impl Into<Option<Duration>>,
+        callback: impl FnOnce(&mut CoreHandle, Result<Response<'_>, RequestError>) + Send + 'static,
+    ) -> Result<RequestId, SendError> {
+        self.core()?.send_request_with(peer, payload, timeout, callback)
+    }
+
+    /// Gathers the requests that `send` sends, many to a packet, and hands them to the transport at its end,
+    /// or when it waits.
+    ///
+    /// A request whose peer turns out to be gone is then not sent again to the peer's next life: it ends as
+    /// [`RequestError::NotSent`].
+    ///
+    /// ```
+    /// # use ipcm::{Bus, Handle, Service};
+    /// # use std::time::Duration;
+    /// # let bus = Bus::spawn()?;
+    /// # let _echo = Service::echo(bus.info(), "echo").spawn()?;
+    /// # let mut handle = Handle::new(bus.info(), "echo");
+    /// let ids = handle.batch(|handle| {
+    ///     let send = |number: u32| handle.send_request("echo", &number, Duration::from_secs(1));
+    ///     (0..100).map(send).collect::<Result<Vec<_>, _>>()
+    /// })??;
+    /// handle.await_all_responses(None)?;
+    /// assert_eq!(handle.await_response(ids[99], None)?.decode::<u32>()?, 99);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Bus`] and [`SendError::NotPermitted`] if the bus cannot be joined.
+    pub fn batch<R>(&mut self, send: impl FnOnce(&mut CoreHandle) -> R) -> Result<R, SendError> {
+        Ok(self.core()?.batch(send))
+    }
+
+    /// Awaits the response to a request, and forgets the request if it does not come in time.
+    ///
+    /// What has already arrived is returned, also with a timeout of zero.
+    ///
+    /// # Errors
+    ///
+    /// Why no response came, see [`RequestError`].
+    pub fn await_response(
+        &mut self,
+        id: RequestId,
+        timeout: impl Into<Option<Duration>>,
+    ) -> Result<Response<'_>, RequestError> {
+        match &mut self.joined {
+            Some(joined) => joined.await_response(id, timeout),
+            None => Err(RequestError::UnknownId { id }),
+        }
+    }
+
+    /// Awaits the end of every pending request, but for those with callbacks, which run.
+    ///
+    /// The responses are kept for [`await_response`](Self::await_response).
+    ///
+    /// # Errors
+    ///
+    /// Every request that failed, with its reason; those that were not answered in time are forgotten.
+    pub fn await_all_responses(&mut self, timeout: impl Into<Option<Duration>>) -> Result<(), AwaitAllError> {
+        self.joined.as_mut().map_or(Ok(()), |joined| joined.await_all_responses(timeout))
+    }
+
+    /// Waits until one of these requests has ended and returns the one that ended first; its end is then to
+    /// be collected by [`await_response`](Self::await_response). `None` if none does in time, or all are
+    /// unknown.
+    pub fn await_any(
+        &mut self,
+        ids: &[RequestId],
+        timeout: impl Into<Option<Duration>>,
+    ) -> Option<RequestId> {
+        self.joined.as_mut()?.await_any(ids, timeout)
+    }
+
+    /// Gives up a request; false if it had ended. The service is told, and its response is dropped.
+    pub fn cancel(&mut self, id: RequestId) -> bool {
+        self.joined.as_mut().is_some_and(|joined| joined.cancel(id))
+    }
+
+    /// Takes in what has arrived, waiting for something at most `timeout`, and returns how many requests
+    /// ended, messages came and, where they are watched, peers changed. Callbacks run. A wish that this
+    /// member end, and the end of the bus, count as well; a [`Waker`] ends the wait.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Bus`] and [`SendError::NotPermitted`] if the bus cannot be joined.
+    pub fn poll(&mut self, timeout: impl Into<Option<Duration>>) -> Result<usize, SendError> {
+        Ok(self.core()?.poll(timeout))
+    }
+
+    /// The messages that have come, in order; the buffer is empty afterwards.
+    pub fn messages(&mut self) -> Vec<Message> {
+        self.joined.as_mut().map(|joined| joined.messages()).unwrap_or_default()
+    }
+
+    /// Sends a message and returns once it is handed to the transport, at the latest after `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// See [`SendError`]. After [`SendError::PeerGone`] the message may have been read, and after
+    /// [`SendError::TimedOut`] it may still be.
+    pub fn send_message(
+        &mut self,
+        peer: &str,
+        payload: &(impl Serialize + ?Sized),
+        timeout: impl Into<Option<Duration>>,
+    ) -> Result<(), SendError> {
+        self.core()?.send_message(peer, payload, timeout)
+    }
+
+    /// [`send_message`](Self::send_message) with bytes for a payload.
+    ///
+    /// # Errors
+    ///
+    /// See [`SendError`].
+    pub fn send_message_bytes(
+        &mut self,
+        peer: &str,
+        payload: &[u8],
+        timeout: impl Into<Option<Duration>>,
+    ) -> Result<(), SendError> {
+        self.core()?.send_message_bytes(peer, payload, timeout)
+    }
+
+    /// Sends a message if that needs no waiting.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::WouldBlock`] while the peer is being reached or has not dealt with what was sent
+    /// before; see [`SendError`] for the others. The payload is still the caller's.
+    pub fn try_send(&mut self, peer: &str, payload: &(impl Serialize + ?Sized)) -> Result<(), SendError> {
+        self.core()?.try_send(peer, payload)
+    }
+
+    /// Sends a message to every peer, within `timeout` for all of them, and tells what came of each.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Bus`] and [`SendError::NotPermitted`] if the peers cannot be listed.
+    pub fn broadcast(
+        &mut self,
+        payload: &(impl Serialize + ?Sized),
+        timeout: impl Into<Option<Duration>>,
+    ) -> Result<Vec<Delivery>, SendError> {
+        self.core()?.broadcast(payload, timeout)
+    }
+
+    /// The names of all live peers but this one, sorted.
+    ///
+    /// # Errors
+    ///
+    /// As for [`ready`](Self::ready).
+    pub fn peers(&mut self) -> Result<Vec<String>, SendError> {
+        self.core()?.peers()
+    }
+
+    /// What is known of a peer; `None` if no live peer has this name.
+    ///
+    /// # Errors
+    ///
+    /// As for [`ready`](Self::ready).
+    pub fn peer_status(&mut self, peer: &str) -> Result<Option<PeerStatus>, SendError> {
+        self.core()?.peer_status(peer)
+    }
+
+    /// Takes in from now on who comes and goes, beginning with those that are there, for
+    /// [`peer_changes`](Self::peer_changes).
+    ///
+    /// # Errors
+    ///
+    /// As for [`ready`](Self::ready).
+    pub fn watch_peers(&mut self) -> Result<(), SendError> {
+        self.core()?.watch_peers()
+    }
+
+    /// Who came and went, in order, as far as it was taken in by [`poll`](Self::poll) or an await.
+    pub fn peer_changes(&mut self) -> Vec<PeerChange> {
+        self.joined.as_mut().map(|joined| joined.peer_changes()).unwrap_or_default()
+    }
+
+    /// Asks a peer to end.
+    ///
+    /// # Errors
+    ///
+    /// See [`SendError`].
+    pub fn terminate(&mut self, peer: &str, timeout: impl Into<Option<Duration>>) -> Result<(), SendError> {
+        self.core()?.terminate(peer, timeout)
+    }
+
+    /// Descriptors for the caller's own event loop: when one is readable, `poll(Duration::ZERO)` has
+    /// something to do. They serve `poll`, `epoll`, tokio's `AsyncFd`, `async-io` and `mio` as they are;
+    /// nothing is to be read from them.
+    ///
+    /// They are the caller's to close and of no use once the handle is dropped.
+    /// [`next_deadline`](Self::next_deadline) says when to poll though nothing is readable.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Bus`] and [`SendError::NotPermitted`] if the bus cannot be joined or watched.
+    pub fn select_handles(&mut self) -> Result<[OwnedFd; 1], SendError> {
+        let bus = |error: rustix::io::Errno| SendError::Bus { detail: error.to_string() };
+        let readiness = self.core()?.client_mut().transport_mut().readiness().map_err(bus)?;
+        Ok([rustix::io::fcntl_dupfd_cloexec(readiness, 0).map_err(bus)?])
+    }
+
+    /// What ends a [`poll`](Self::poll) from another thread.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Bus`] and [`SendError::NotPermitted`] if the bus cannot be joined, or no descriptor is
+    /// left.
+    pub fn waker(&mut self) -> Result<Waker, SendError> {
+        let waker = self.core()?.client_mut().transport_mut().waker();
+        waker.map_err(|error| SendError::Bus { detail: error.to_string() })
+    }
+
+    /// Whether a peer asked this member to end, as far as it was taken in.
+    pub fn is_terminated(&self) -> bool {
+        self.joined.as_ref().is_some_and(|joined| joined.client().is_terminated())
+    }
+
+    /// Whether the bus was removed, as far as it was taken in; noticed where peers are watched.
+    pub fn is_bus_gone(&self) -> bool {
+        self.joined.as_ref().is_some_and(|joined| joined.client().is_bus_gone())
+    }
+
+    /// When a request times out next, on the clock [`Monotonic`]; `None` if none does.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.joined.as_ref().and_then(|joined| joined.client().next_deadline())
+    }
+
+    fn core(&mut self) -> Result<&mut CoreHandle, SendError> {
+        self.join().map_err(|error| join_failed(&error))
+    }
+
+    pub(crate) fn system_error(&self, doing: &'static str, error: rustix::io::Errno) -> JoinError {
+        let path = self.info().route().to_owned();
+        let source = BusError::Io { path, doing, source: error.into() };
+        JoinError::Bus { name: self.name().to_owned(), source }
+    }
+
+    /// The joined handle and the bus that it owns.
+    pub(crate) fn into_parts(mut self) -> Result<(CoreHandle, Option<Bus>), JoinError> {
+        self.join()?;
+        match self.joined {
+            Some(joined) => Ok((joined, self.bus)),
+            None => unreachable!("joined above"),
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! What a handle is made of.
+
+use super::*;
+
+/// What a [`Handle`] is made of.
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until `build`"]
+pub struct HandleBuilder {
+    pub(super) info: Info,
+    pub(super) service: String,
+    pub(super) name: String,
+    pub(super) interval: Duration,
+    pub(super) config: Config,
+    pub(super) child_pid: Option<u32>,
+}
+
+impl HandleBuilder {
+    /// The handle's own name on the bus. Default: a fresh UUID.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// The longest pause between two looks at what nothing tells of: who comes and goes, where the system
+    /// has no inotify watch left. Default 200 ms; no more than 50 ms of it is used.
+    pub fn interval(mut self, interval: Duration) -> Self {
+        self.interval = interval;
+        self
+    }
+
+    /// The bounds of tables, buffers and windows.
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// The process that starting the service returned.
+    pub(crate) fn child_pid(mut self, pid: u32) -> Self {
+        self.child_pid = Some(pid);
+        self
+    }
+
+    /// The handle, which joins the bus at first use.
+    pub fn build(self) -> Handle {
+        Handle { settings: self, joined: None, bus: None }
+    }
+
+    /// The handle, which owns its bus: dropping it leaves the bus and then ends it.
+    pub fn build_with_bus(self, bus: Bus) -> Handle {
+        Handle { settings: self, joined: None, bus: Some(bus) }
+    }
+}

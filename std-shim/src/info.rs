@@ -1,0 +1,172 @@
+//! [`Info`]: the one line of text that names a bus, so that any process can find it.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+/// The transport every info of this version names.
+const TRANSPORT: &str = "unix";
+/// The codec every info of this version names.
+const CODEC: &str = "postcard";
+
+/// Where a bus is and how to speak on it: a JSON array of transport, codec and route, on one line.
+///
+/// Its text parses back to an equal `Info`, so it may be handed over in an environment variable, an
+/// argument or a file.
+///
+/// ```
+/// let info: ipcm::Info = r#"["unix","postcard","/run/user/1000/my-bus"]"#.parse()?;
+/// assert_eq!(info.route(), std::path::Path::new("/run/user/1000/my-bus"));
+/// assert_eq!(info.to_string(), r#"["unix","postcard","/run/user/1000/my-bus"]"#);
+/// # Ok::<(), ipcm::InfoError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Info {
+    /// Absolute, UTF-8, without NUL.
+    route: PathBuf,
+}
+
+impl Info {
+    /// The info of the bus in the directory `path`, over Unix sockets.
+    ///
+    /// # Errors
+    /// When `path` is empty, not absolute, not UTF-8, or holds a NUL.
+    pub fn unix(path: impl Into<PathBuf>) -> Result<Self, InfoError> {
+        let route = path.into();
+        let text = route.to_str().ok_or(InfoError::RouteNotUtf8)?;
+        if text.is_empty() {
+            return Err(InfoError::RouteEmpty);
+        }
+        if text.contains('\0') {
+            return Err(InfoError::RouteHasNul);
+        }
+        if !route.is_absolute() {
+            return Err(InfoError::RouteNotAbsolute { route: text.to_owned() });
+        }
+        Ok(Self { route })
+    }
+
+    /// The directory of the bus: an absolute path.
+    pub fn route(&self) -> &Path {
+        &self.route
+    }
+
+    /// The route as text, which it is by construction.
+    fn route_text(&self) -> &str {
+        self.route.to_str().unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Info {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        serde_json::Value::from(vec![TRANSPORT, CODEC, self.route_text()]).fmt(f)
+    }
+}
+
+impl FromStr for Info {
+    type Err = InfoError;
+
+    fn from_str(text: &str) -> Result<Self, InfoError> {
+        let value: serde_json::Value = serde_json::from_str(text).map_err(InfoError::NotJson)?;
+        let parts: [String; 3] = serde_json::from_value(value).map_err(|_| InfoError::NotThreeStrings)?;
+        let [transport, codec, route] = parts;
+        if transport != TRANSPORT {
+            return Err(InfoError::UnknownTransport { transport });
+        }
+        if codec != CODEC {
+            return Err(InfoError::UnknownCodec { codec });
+        }
+        Self::unix(route)
+    }
+}
+
+/// What is wrong with the text or the path of an [`Info`].
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InfoError {
+    /// The text is not JSON at all.
+    #[error("a bus info is a JSON array, and this is not JSON: {0}")]
+    NotJson(#[source] serde_json::Error),
+    /// The text is JSON of another shape.
+    #[error("a bus info is a JSON array of three strings: transport, codec, route")]
+    NotThreeStrings,
+    /// The first part names a transport that this version does not have.
+    #[error("unknown transport {transport:?} in the bus info; supported: unix")]
+    UnknownTransport {
+        /// The transport as given.
+        transport: String,
+    },
+    /// The second part names a codec that this version does not have.
+    #[error("unknown codec {codec:?} in the bus info; supported: postcard")]
+    UnknownCodec {
+        /// The codec as given.
+        codec: String,
+    },
+    /// The third part is the empty string.
+    #[error("the route of the bus info is empty")]
+    RouteEmpty,
+    /// The third part is a relative path, which means another place in every process.
+    #[error("the route {route:?} of the bus info is not an absolute path")]
+    RouteNotAbsolute {
+        /// The route as given.
+        route: String,
+    },
+    /// The third part holds a NUL, which no path can.
+    #[error("the route of the bus info holds a NUL character")]
+    RouteHasNul,
+    /// The path is not UTF-8 and cannot be written as JSON.
+    #[error("the route of the bus info is not UTF-8")]
+    RouteNotUtf8,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    /// Clause A2.
+    #[test]
+    fn an_info_parses_back_to_itself_on_one_line() {
+        let long = format!("/{}", "ö/".repeat(2000));
+        for path in
+            ["/", "/a/b", "/with \"quotes\" and \\", "/new\nline\r\u{1}\u{2028}", "/a//b/../c/", &long]
+        {
+            let info = Info::unix(path).unwrap();
+            let text = info.to_string();
+            assert!(!text.contains(['\n', '\r']), "{text:?}");
+            let back: Info = text.parse().unwrap();
+            assert_eq!(back, info);
+            assert_eq!(back.to_string(), text);
+            assert_eq!(back.route().as_os_str(), OsStr::new(path));
+        }
+        let spaced: Info = " [ \"unix\", \"postcard\",\t\"/x\" ]\n".parse().unwrap();
+        assert_eq!(spaced.to_string(), r#"["unix","postcard","/x"]"#);
+    }
+
+    /// Clause A2.
+    #[test]
+    fn a_malformed_info_says_which_part_is_wrong() {
+        let error = |text: &str| text.parse::<Info>().unwrap_err();
+        for text in ["", "unix:/x", "[\"unix\",\"postcard\",\"/x\"", "[\"unix\",\"postcard\",\"/x\"] x"] {
+            assert!(matches!(error(text), InfoError::NotJson(_)), "{text:?}");
+        }
+        let deep = "[".repeat(100_000);
+        assert!(matches!(error(&deep), InfoError::NotJson(_)));
+        for text in ["{}", "[]", "null", "\"/x\"", r#"["unix","postcard"]"#, r#"["unix","postcard","/x",1]"#]
+        {
+            assert!(matches!(error(text), InfoError::NotThreeStrings), "{text:?}");
+        }
+        assert!(matches!(error(r#"["unix","postcard",7]"#), InfoError::NotThreeStrings));
+        let tcp = error(r#"["tcp","postcard","/x"]"#);
+        assert_eq!(tcp.to_string(), r#"unknown transport "tcp" in the bus info; supported: unix"#);
+        let xml = error(r#"["unix","xml","/x"]"#);
+        assert_eq!(xml.to_string(), r#"unknown codec "xml" in the bus info; supported: postcard"#);
+        assert!(matches!(error(r#"["unix","postcard",""]"#), InfoError::RouteEmpty));
+        assert!(matches!(error(r#"["unix","postcard","/a\u0000b"]"#), InfoError::RouteHasNul));
+        let relative = error(r#"["unix","postcard","run/x"]"#);
+        assert_eq!(relative.to_string(), r#"the route "run/x" of the bus info is not an absolute path"#);
+        let bytes = Info::unix(OsStr::from_bytes(b"/\xff")).unwrap_err();
+        assert!(matches!(bytes, InfoError::RouteNotUtf8));
+    }
+}

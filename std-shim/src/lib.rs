@@ -1,0 +1,61 @@
+//! Local request/response messaging in which **a call always ends**: with the response, or with a typed
+//! reason, and at once when the peer dies, whatever killed it.
+//!
+//! A process talks to a named *service* through a [`Handle`]. There is no broker: peers meet on a [`Bus`],
+//! a directory whose [`Info`] is one line of text, and connect to one another by Unix sockets.
+//!
+//! ```
+//! use ipcm::{Bus, Handle, Service};
+//! use std::time::Duration;
+//!
+//! let bus = Bus::spawn()?;
+//! let _adder = Service::new(bus.info(), "adder").on_request(|(a, b): (i64, i64)| Ok(a + b)).spawn()?;
+//!
+//! let mut handle = Handle::new(bus.info(), "adder");
+//! let sum: i64 = handle.sync_request("adder", &(2i64, 3i64), Duration::from_secs(1))?;
+//! assert_eq!(sum, 5);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! The protocol, its tables and its deadlines are in [`ipcm_core`], which needs no operating system; here
+//! are the bus, the sockets and the processes of Linux:
+//!
+//! ```text
+//! info, bus   where peers meet: who is there, who lives, who comes and goes
+//! unix        the sockets, as the core's transport
+//! handle      one that asks; shared: by several threads
+//! service     one that answers: in this thread, another thread; process: in a child process
+//! ```
+
+mod bus;
+mod clock;
+mod handle;
+mod info;
+mod joining;
+mod process;
+mod service;
+mod shared;
+mod sys;
+mod unix;
+
+pub use bus::{Bus, BusBuilder, BusError, JoinError, PeerKind, PeerRecord, ShutdownReport, Users};
+pub use clock::Monotonic;
+pub use handle::{CoreHandle, Handle, HandleBuilder};
+pub use info::{Info, InfoError};
+pub use ipcm_core::body::{DecodeError, EncodeError};
+pub use ipcm_core::name::{NameError, check as check_name};
+pub use ipcm_core::transport::{PeerChange, PeerState, PeerStatus};
+pub use ipcm_core::{
+    AwaitAllError, CallError, Config, Counters, Delivery, GoneReason, Incarnation, Instant, Message,
+    Overflow, ProtocolError, Refusal, RemoteError, RemoteErrorKind, RequestError, RequestId, Response,
+    SendError,
+};
+pub use process::ServiceProcess;
+pub use service::{BoxError, Call, Context, Reply, Service, ServiceError, ServiceThread, Stopper};
+pub use shared::SharedHandle;
+pub use unix::{UnixTransport, Waker};
+
+/// The README's example, compiled and run with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

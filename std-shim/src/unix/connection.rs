@@ -1,0 +1,158 @@
+//! One connected socket.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use ipcm_core::transport::Progress;
+use ipcm_core::{Clock, Instant, LinkId};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use rustix::net::{RecvFlags, SendFlags, recv, send};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+use crate::clock::{Monotonic, timespec_until};
+
+/// How long a plain blocking receive waits before the rest of the member is looked at as well.
+///
+/// A receive timeout costs nothing once set, where a poll costs a system call; but it is a jiffy late and
+/// sees one socket only.
+const SLICE: Duration = Duration::from_millis(4);
+/// The smallest packet that is tried when the socket's buffer is small.
+const SMALLEST_PACKET: usize = 1024;
+
+/// One connected socket.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) link: LinkId,
+    socket: OwnedFd,
+    /// The process at the other end and its user, as the kernel tells.
+    pub(super) pid: u32,
+    pub(super) uid: u32,
+    /// Readable when that process is dead. Sockets that a forked child of it has inherited stay open.
+    pub(super) pidfd: Option<OwnedFd>,
+    /// The process is dead, or takes nothing any more: what has come is all there is.
+    pub(super) is_dead: bool,
+    /// What the epoll watches it for; `None` if it is not in the epoll.
+    pub(super) interest: Option<Interest>,
+    has_timeout: bool,
+    /// The longest packet that the socket's buffer takes.
+    packet: usize,
+}
+
+/// What a connection is watched for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Interest {
+    Read,
+    ReadAndWrite,
+}
+
+impl Connection {
+    /// A connection; `watch_process` where its end may have been inherited by others.
+    pub(super) fn new(
+        link: LinkId,
+        socket: OwnedFd,
+        packet: usize,
+        watch_process: bool,
+    ) -> rustix::io::Result<Self> {
+        let credentials = rustix::net::sockopt::socket_peercred(&socket)?;
+        let mut connection = Self {
+            link,
+            socket,
+            pid: Pid::as_raw(Some(credentials.pid)).cast_unsigned(),
+            uid: credentials.uid.as_raw(),
+            pidfd: None,
+            is_dead: false,
+            interest: None,
+            has_timeout: false,
+            packet,
+        };
+        if watch_process {
+            connection.open_process();
+        }
+        Ok(connection)
+    }
+
+    /// Makes the end of the process at the other end known apart from that of the socket.
+    pub(super) fn open_process(&mut self) {
+        // The process may be dead by now and its id another's; then the socket has ended as well, or the
+        // pidfd is that of a process whose end is of no account.
+        let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw);
+        self.pidfd = pid.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+    }
+
+    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+
+    pub(super) fn send(&mut self, bytes: &[u8]) -> Progress {
+        loop {
+            let packet = &bytes[..bytes.len().min(self.packet)];
+            match send(&self.socket, packet, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+                Ok(n) => return Progress::Moved(n),
+                Err(Errno::INTR) => {}
+                Err(Errno::MSGSIZE) if packet.len() > SMALLEST_PACKET => self.packet = packet.len() / 2,
+                Err(Errno::AGAIN | Errno::NOBUFS | Errno::NOMEM) => return Progress::Blocked,
+                Err(_) => {
+                    // All that the peer had sent is here by now: there is no way for it to be under way.
+                    self.is_dead = true;
+                    return Progress::Closed;
+                }
+            }
+        }
+    }
+
+    pub(super) fn receive(&mut self, buffer: &mut [u8]) -> Progress {
+        self.receive_with(buffer, RecvFlags::DONTWAIT)
+    }
+
+    /// Receives, and waits for it: a slice in the receive itself, and then until the deadline or until
+    /// `others` is readable.
+    pub(super) fn receive_or_wait(
+        &mut self,
+        buffer: &mut [u8],
+        mut now: Instant,
+        deadline: Option<Instant>,
+        others: BorrowedFd<'_>,
+    ) -> Progress {
+        let is_soon = deadline.is_some_and(|deadline| deadline.saturating_since(now) < 4 * SLICE);
+        if !is_soon && self.set_slice() {
+            match self.receive_with(buffer, RecvFlags::empty()) {
+                Progress::Blocked => now = Monotonic.now(),
+                progress => return progress,
+            }
+        }
+        let mut fds = [PollFd::new(&self.socket, PollFlags::IN), PollFd::new(&others, PollFlags::IN)];
+        let timeout = deadline.map(|deadline| timespec_until(now, deadline));
+        let found = poll(&mut fds, timeout.as_ref());
+        let is_readable = found.is_ok() && !fds[0].revents().is_empty();
+        if is_readable { self.receive(buffer) } else { Progress::Blocked }
+    }
+
+    /// Has a blocking receive end after a slice; false if that cannot be had.
+    fn set_slice(&mut self) -> bool {
+        if !self.has_timeout {
+            self.has_timeout = set_socket_timeout(&self.socket, Timeout::Recv, Some(SLICE)).is_ok();
+        }
+        self.has_timeout
+    }
+
+    fn receive_with(&mut self, buffer: &mut [u8], flags: RecvFlags) -> Progress {
+        // A peer that closed with our data unread shows as ECONNRESET once, before what it had sent: that
+        // is still to be received.
+        let mut resets = 0;
+        loop {
+            match recv(&self.socket, &mut *buffer, flags | RecvFlags::TRUNC) {
+                Ok((_, 0)) => return Progress::Closed,
+                // Longer than any packet of ours: the rest is lost, and with it the stream.
+                Ok((_, n)) if n > buffer.len() => return Progress::Closed,
+                Ok((_, n)) => return Progress::Moved(n),
+                Err(Errno::INTR) if flags.contains(RecvFlags::DONTWAIT) => {}
+                Err(Errno::CONNRESET) if resets == 0 => resets += 1,
+                Err(Errno::AGAIN) if self.is_dead => return Progress::Closed,
+                Err(Errno::AGAIN | Errno::INTR) => return Progress::Blocked,
+                Err(_) => return Progress::Closed,
+            }
+        }
+    }
+}
