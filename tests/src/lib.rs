@@ -1,0 +1,29 @@
+//! Tests that span crates: real processes on real buses.
+//!
+//! ```text
+//! watchdog   every test is bounded and fails loudly
+//! peer       another process, killed and reaped when dropped
+//! obedient   a service that does what it is asked, in a thread or a process
+//! raw        one end of a connection whose bytes the test chooses
+//! proc       what the system tells of a process
+//! no_vdso    a process whose clock readings are system calls
+//! ```
+//!
+//! The tests themselves are in `tests/`, one file a theme. Each names the clauses and faults it shows.
+
+pub mod no_vdso;
+pub mod obedient;
+pub mod peer;
+pub mod proc;
+pub mod raw;
+pub mod watchdog;
+
+pub use obedient::Ask;
+pub use peer::Peer;
+pub use raw::RawLink;
+pub use watchdog::within;
+
+use std::time::Duration;
+
+/// Longer than anything takes that works, however loaded the machine is; shorter than a watchdog.
+pub const AMPLE: Duration = Duration::from_secs(30);

@@ -1,0 +1,472 @@
+//! What a handle does for its caller.
+
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+use ipcm::{Bus, Handle, Service, SharedHandle};
+use ipcm_core::{Config, Overflow, RequestError, SendError};
+use ipcm_tests::obedient::SHORT;
+use ipcm_tests::{AMPLE, Ask, Peer, obedient, proc, within};
+use rustix::event::epoll;
+
+/// Clause C1.
+#[test]
+fn a_handle_has_its_service_its_bus_and_a_fresh_name() {
+    let _watchdog = within(30);
+    let bus = Bus::spawn().unwrap();
+    let one = Handle::new(bus.info(), "service");
+    let two = Handle::new(bus.info(), "service");
+    assert_eq!((one.service_name(), one.info()), ("service", bus.info()));
+    assert_ne!(one.name(), two.name());
+    let groups: Vec<_> = one.name().split('-').map(str::len).collect();
+    assert_eq!(groups, [8, 4, 4, 4, 12], "{:?} is no UUID", one.name());
+    assert_eq!(Handle::builder(bus.info(), "service").name("me").build().name(), "me");
+}
+
+/// Clause C2.
+#[test]
+fn a_handle_joins_at_first_use_and_once_and_leaves_when_dropped() {
+    let _watchdog = within(30);
+    let bus = Bus::spawn().unwrap();
+    let _service = Service::echo(bus.info(), "echo").spawn().unwrap();
+    let mut handle = Handle::builder(bus.info(), "echo").name("me").build();
+    assert!(!bus.peer_exists("me").unwrap());
+    assert_eq!(handle.ready(), Ok(true));
+    let first = ipcm_tests::raw::record(&bus, "me");
+    for number in 0..3u64 {
+        assert_eq!(handle.sync_request("echo", &number, AMPLE), Ok(number));
+    }
+    assert_eq!(ipcm_tests::raw::record(&bus, "me"), first, "the life is the same");
+    drop(handle);
+    assert!(!bus.peer_exists("me").unwrap());
+}
+
+/// Clause C2.
+#[test]
+fn a_handle_that_owns_its_bus_leaves_before_it_ends_it() {
+    let _watchdog = within(30);
+    let bus = Bus::spawn().unwrap();
+    let route = bus.info().route().to_owned();
+    let info = bus.info().clone();
+    let mut handle = Handle::builder(&info, "service").build_with_bus(bus);
+    let mut service = Peer::obedient(&info, "service");
+    assert_eq!(handle.sync_request("service", &Ask::Number(3), AMPLE), Ok(3u64));
+    assert!(handle.bus().is_some());
+    drop(handle);
+    service.expect("ended");
+    assert!(!route.exists());
+}
+
+/// Clause C3.
+#[test]
+fn waiting_for_a_service_ends_when_it_comes() {
+    let _watchdog = within(30);
+    let bus = Bus::spawn().unwrap();
+    let mut handle = Handle::new(bus.info(), "service");
+    assert_eq!(handle.ready(), Ok(false));
+    let absent = handle.wait_ready(SHORT).unwrap_err();
+    assert_eq!(absent, SendError::TimedOut { peer: "service".into() });
+    assert!(handle.wait_ready(Duration::ZERO).is_err());
+    let (begin, began) = channel();
+    let waiter = std::thread::spawn(move || {
+        begin.send(()).unwrap();
+        handle.wait_ready(None).unwrap();
+        handle
+    });
+    began.recv().unwrap();
+    let service = Peer::obedient(bus.info(), "service");
+    let mut handle = waiter.join().unwrap();
+    assert_eq!(handle.ready(), Ok(true));
+    assert_eq!(handle.service_pid(), Ok(Some(service.pid())));
+}
+
+/// An epoll of the test's own, as any event loop has one.
+///
+/// Clause C4. Clause C10.
+#[test]
+fn the_descriptor_of_a_handle_is_readable_when_there_is_something_to_take_in() {
+    let _watchdog = within(30);
+    let bus = Bus::spawn().unwrap();
+    let _service = Peer::obedient(bus.info(), "service");
+    let mut handle = Handle::new(bus.info(), "service");
+    let own = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
+    let [fd] = handle.select_handles().unwrap();
+    epoll::add(&own, &fd, epoll::EventData::new_u64(1), epoll::EventFlags::IN).unwrap();
+    let wait = || {
+        let mut events = Vec::with_capacity(4);
+        while epoll::wait(&own, rustix::buffer::spare_capacity(&mut events), None).is_err() {}
+        assert_eq!(events.len(), 1);
+    };
+    assert!(!proc::is_readable(&own));
+    for round in 0..20 {
+        let id = handle.send_request("service", &Ask::Number(round), None).unwrap();
+        loop {
+            wait();
+            if handle.poll(Duration::ZERO).unwrap() == 1 {
+                break;
+            }
+        }
+        assert_eq!(handle.await_response(id, Duration::ZERO).unwrap().decode(), Ok(round));
+        assert!(!proc::is_readable(&own), "it stays readable with nothing to do");
+    }
+    // It serves the connections that come as well.
+    let mut other = Handle::new(bus.info(), "service");
+    let me = handle.name().to_owned();
+    other.send_message(&me, &1u64, SHORT).unwrap_err();
+    let sender = std::thread::spawn(move || {
+        other.send_message(&me, &9u64, AMPLE).unwrap();
+        other
+    });
+    while handle.poll(Duration::ZERO).unwrap() == 0 {
+        wait();
+    }
+    assert_eq!(handle.messages()[0].decode::<u64>(), Ok(9));
+    drop(sender.join().unwrap());
+}
+
+/// Clause C4: the death of a service is something to take in as well.
+#[test]
+fn the_descriptor_of_a_handle_is_readable_when_its_service_dies() {
+    let _watchdog = within(30);
+    let bus = Bus::spawn().unwrap();
+    let mut service = Peer::obedient(bus.info(), "service");
+    let mut handle = Handle::new(bus.info(), "service");
+    let id = handle.send_request("service", &Ask::Hold(1), None).unwrap();
+    let [readiness] = handle.select_handles().unwrap();
+    service.kill();
+    while handle.poll(Duration::ZERO).unwrap() == 0 {
+        proc::await_readable(&readiness);
+    }
+    assert!(ipcm_tests::raw::is_gone(&handle.await_response(id, Duration::ZERO)));
+}
+
+/// Clause C7.
+#[test]
+fn an_await_says_exactly_why_it_returns_nothing() {
+    let _watchdog = within(30);
+    let bus = Bus::spawn().unwrap();
+    let _service = obedient::service(bus.info(), "service", || {}).spawn().unwrap();
+    let mut handle = Handle::new(bus.info(), "service");
+    let mut other = Handle::new(bus.info(), "service");
+    let id = handle.send_request("service", &Ask::Hold(1), None).unwrap();
+    assert_eq!(
+        handle.await_response(id, Duration::ZERO).unwrap_err(),
+        RequestError::TimedOut { peer: "service".into() }
+    );
+    assert_eq!(handle.await_response(id, None).unwrap_err(), RequestError::UnknownId { id });
+    assert_eq!(other.await_response(id, None).unwrap_err(), RequestError::UnknownId { id });
+    let id = handle.send_request_with("service", &Ask::Number(1), None, |_, _| {}).unwrap();
+    assert_eq!(handle.await_response(id, None).unwrap_err(), RequestError::HasCallback { id });
+    let id = handle.send_request("service", &Ask::Fail("no".into()), None).unwrap();
+    assert!(matches!(handle.await_response(id, None).unwrap_err(), RequestError::Remote { .. }));
+}
+
+/// The service has given the answer before it says that it stalls.
+///
+/// Clause C7.
+#[test]
+fn an_answer_that_has_arrived_is_returned_with_no_time_left() {
+    let _watchdog = within(30);
+    let bus = Bus::spawn().unwrap();
+    let mut service = Peer::obedient(bus.info(), "service");
+    let mut handle = Handle::new(bus.info(), "service");
+    for round in 0..5u64 {
+        let id = handle.send_request("service", &Ask::Number(round), None).unwrap();
+        let stall = handle.send_request("service", &Ask::Stall, None).unwrap();
+        service.expect("waiting");
+        service.tell("go on");
+        assert_eq!(handle.await_response(stall, None).unwrap().decode(), Ok(0u64));
+        assert_eq!(handle.await_response(id, Duration::ZERO).unwrap().decode(), Ok(round));
+        // And where it is not yet taken in, and comes behind others: the request's own time is over before
+        // anyone looks.
+        let others: Vec<_> =
+            (0..5).map(|_| handle.send_request("service", &Ask::Number(0), None).unwrap()).collect();
+        let id = handle.send_request("service", &Ask::Number(round), 2 * SHORT).unwrap();
+        let mut other = Handle::new(bus.info(), "service");
+        assert_eq!(other.sync_request("service", &Ask::Number(1), AMPLE), Ok(1u64));
+        assert_eq!(other.poll(2 * SHORT), Ok(0));
+        assert_eq!(handle.await_response(id, Duration::ZERO).unwrap().decode(), Ok(round));
+        for id in others {
+            assert_eq!(handle.await_response(id, Duration::ZERO).unwrap().decode(), Ok(0u64));
+        }
+    }
+}
+
+/// Clause C8. Clause C9.
+#[test]
+fn requests_to_several_services_are_awaited_together() {
+    let _watchdog = within(30);
+    let bus = Bus::spawn().unwrap();
+    let names = ["one", "two", "three"];
+    let mut services: Vec<_> = names.iter().map(|name| Peer::obedient(bus.info(), name)).collect();
+    let mut handle = Handle::new(bus.info(), "one");
+    let mut release = Handle::new(bus.info(), "one");
+    let ask = |handle: &mut Handle, number| -> Vec<_> {
+        let send = |name| handle.send_request(name, &Ask::Hold(number), None).unwrap();
+        names.into_iter().map(send).collect()
+    };
+    let ids = ask(&mut handle, 1);
+    assert_eq!(handle.await_any(&ids, SHORT), None);
+    // They end in the order in which they are released.
+    for at in [2, 0, 1] {
+        while release.sync_request::<u64>(names[at], &Ask::Release, AMPLE).unwrap() == 0 {}
+        let pending: Vec<_> = ids
+            .iter()
+            .copied()
+            .filter(|&id| handle.join().unwrap().client().endpoint().is_pending(id))
+            .collect();
+        assert_eq!(handle.await_any(&pending, None), Some(ids[at]));
+    }
+    assert_eq!(handle.await_any(&ids, None), Some(ids[2]), "the first to end");
+    assert_eq!(handle.await_all_responses(None), Ok(()));
+    for id in ids {
+        assert_eq!(handle.await_response(id, Duration::ZERO).unwrap().decode(), Ok(1u64));
+    }
+    // One answers, one dies, one keeps silent.
+    let ids = ask(&mut handle, 2);
+    while release.sync_request::<u64>("one", &Ask::Release, AMPLE).unwrap() == 0 {}
+    services[1].kill();
+    // All but the one that keeps silent end by themselves.
+    while handle.join().unwrap().client().endpoint().pending() > 1 {
+        handle.poll(None).unwrap();
+    }
+    let failures = handle.await_all_responses(SHORT).unwrap_err().failures;
+    let gone = &failures[0];
+    assert!(gone.0 == ids[1] && matches!(gone.1, RequestError::PeerGone { .. }), "{failures:?}");
+    assert_eq!(failures[1..], [(ids[2], RequestError::TimedOut { peer: "three".into() })]);
+    assert_eq!(handle.await_response(ids[0], Duration::ZERO).unwrap().decode(), Ok(2u64));
+    assert_eq!(handle.await_any(&ids, None), None, "none is known any more");
+}
+
+/// Clause C10.
+#[test]
+fn a_poll_returns_at_once_when_something_is_there_and_counts_it() {
+    let _watchdog = within(30);
+    let bus = Bus::spawn().unwrap();
+    let _service = obedient::service(bus.info(), "service", || {}).spawn().unwrap();
+    let mut handle = Handle::builder(bus.info(), "service").name("me").build();
+    assert_eq!(handle.poll(Duration::ZERO), Ok(0));
+    let id = handle.send_request("service", &Ask::Number(4), None).unwrap();
+    let mut taken = handle.poll(None).unwrap();
+    let mut other = Handle::new(bus.info(), "service");
+    let sender = std::thread::spawn(move || {
+        other.send_message("me", &1u64, AMPLE).unwrap();
+        other.send_message("me", &2u64, AMPLE).unwrap();
+        other
+    });
+    while taken < 3 {
+        taken += handle.poll(None).unwrap();
+    }
+    assert_eq!(taken, 3);
+    let numbers: Vec<u64> = handle.messages().iter().map(|message| message.decode().unwrap()).collect();
+    assert_eq!(numbers, [1, 2]);
+    assert!(handle.messages().is_empty());
+    assert_eq!(handle.await_response(id, Duration::ZERO).unwrap().decode(), Ok(4u64));
+    drop(sender.join().unwrap());
+}
+
+/// Clause C11. Clause B4.
+#[test]
+fn the_buffer_of_messages_is_bounded_as_configured() {
+    let _watchdog = within(60);
+    let bus = Bus::spawn().unwrap();
+    let body = [0u8; 1000];
+    let mut sender = Handle::new(bus.info(), "nobody");
+
+    // By default the sender is held up.
+    let mut config = Config::default();
+    config.window = 64 * 1024;
+    let mut receiver = Handle::builder(bus.info(), "nobody").name("full").config(config).build();
+    receiver.join().unwrap();
+    let mut accepted = 0;
+    loop {
+        match sender.try_send("full", &(accepted, &body[..])) {
+            Ok(()) => accepted += 1,
+            Err(SendError::WouldBlock { .. }) => {
+                let before = accepted;
+                receiver.poll(Duration::ZERO).unwrap();
+                if accepted > 0 && sender.try_send("full", &(before, &body[..])).is_err() {
+                    break;
+                }
+                accepted += u64::from(before > 0);
+            }
+            Err(other) => panic!("{other}"),
+        }
+    }
+    assert!((40..80).contains(&accepted), "{accepted} messages of 1000 bytes in a window of 64 KiB");
+    let numbers = |receiver: &mut Handle| -> Vec<u64> {
+        let messages = receiver.messages();
+        messages.iter().map(|message| message.decode::<(u64, Vec<u8>)>().unwrap().0).collect()
+    };
+    let mut got = Vec::new();
+    while (got.len() as u64) < accepted {
+        sender.poll(Duration::ZERO).unwrap();
+        receiver.poll(Duration::ZERO).unwrap();
+        got.extend(numbers(&mut receiver));
+    }
+    assert_eq!(got, (0..accepted).collect::<Vec<_>>());
+
+    // Or the oldest are dropped, and counted.
+    let mut config = Config::default();
+    config.overflow = Overflow::DropOldest { capacity: 10 };
+    let mut receiver = Handle::builder(bus.info(), "nobody").name("newest").config(config).build();
+    receiver.join().unwrap();
+    let mut sent = 0u64;
+    while sent < 100 {
+        match sender.try_send("newest", &(sent, &body[..])) {
+            Ok(()) => sent += 1,
+            Err(SendError::WouldBlock { .. }) => drop(receiver.poll(Duration::ZERO)),
+            Err(other) => panic!("{other}"),
+        }
+    }
+    let dropped = |receiver: &mut Handle| receiver.join().unwrap().client().dropped_messages();
+    while dropped(&mut receiver) < 90 {
+        // What was accepted and not handed over leaves when the sender is used.
+        sender.poll(Duration::ZERO).unwrap();
+        receiver.poll(Duration::ZERO).unwrap();
+    }
+    assert_eq!(dropped(&mut receiver), 90);
+    assert_eq!(numbers(&mut receiver), (90..100).collect::<Vec<_>>());
+}
+
+/// Clause C12. Fault X24.
+#[test]
+fn a_callback_runs_once_and_may_ask_and_await_itself() {
+    let _watchdog = within(30);
+    let bus = Bus::spawn().unwrap();
+    let _service = Peer::obedient(bus.info(), "service");
+    let mut handle = Handle::new(bus.info(), "service");
+    let (tell, told) = channel();
+    let tell_dead = tell.clone();
+    handle
+        .send_request_with("service", &Ask::Number(1), None, move |handle, end| {
+            let first: u64 = end.unwrap().decode().unwrap();
+            let second: u64 = handle.sync_request("service", &Ask::Number(first + 1), None).unwrap();
+            let nested = tell.clone();
+            handle
+                .send_request_with("service", &Ask::Number(second + 1), None, move |_, end| {
+                    nested.send(end.unwrap().decode::<u64>().unwrap()).unwrap();
+                })
+                .unwrap();
+            tell.send(second).unwrap();
+        })
+        .unwrap();
+    handle.await_all_responses(None).unwrap();
+    assert_eq!(told.try_iter().collect::<Vec<_>>(), [2, 3]);
+    assert_eq!(handle.poll(Duration::ZERO), Ok(0));
+    assert!(told.try_recv().is_err());
+    handle
+        .send_request_with("service", &Ask::Die, None, move |_, end| {
+            assert!(ipcm_tests::raw::is_gone(&end));
+            tell_dead.send(9).unwrap();
+        })
+        .unwrap();
+    while told.try_recv() != Ok(9) {
+        handle.poll(None).unwrap();
+    }
+}
+
+/// Clause C13.
+#[test]
+fn threads_that_share_a_handle_do_not_wait_for_one_another() {
+    let _watchdog = within(60);
+    let bus = Bus::spawn().unwrap();
+    let _service = Peer::obedient(bus.info(), "service");
+    let shared = SharedHandle::new(Handle::new(bus.info(), "service")).unwrap();
+    std::thread::scope(|scope| {
+        // One waits for an answer that is kept back until all others have theirs, and is the first to wait.
+        let slow = scope.spawn(|| shared.sync_request::<u64>("service", &Ask::Hold(77), None));
+        while shared.sync_request::<u64>("service", &Ask::Wanted, AMPLE).unwrap() == 0 {}
+        let quick: Vec<_> = (0..8u64)
+            .map(|thread| {
+                let shared = shared.clone();
+                scope.spawn(move || {
+                    for number in 0..50 {
+                        let sent = thread * 100 + number;
+                        assert_eq!(shared.sync_request("service", &Ask::Number(sent), None), Ok(sent));
+                    }
+                })
+            })
+            .collect();
+        // And one gives up in the middle of it.
+        let ended = shared.sync_request::<u64>("service", &Ask::Hold(1), SHORT).unwrap_err();
+        assert!(matches!(ended, ipcm_core::CallError::Request(RequestError::TimedOut { .. })), "{ended}");
+        quick.into_iter().for_each(|thread| thread.join().unwrap());
+        assert!(!slow.is_finished());
+        let released: u64 = shared.sync_request("service", &Ask::Release, AMPLE).unwrap();
+        assert_eq!(released, 2);
+        assert_eq!(slow.join().unwrap(), Ok(77));
+    });
+}
+
+/// Clause C13. Clause E1.
+#[test]
+fn every_thread_that_shares_a_handle_learns_of_a_death() {
+    let _watchdog = within(30);
+    let bus = Bus::spawn().unwrap();
+    let mut service = Peer::obedient(bus.info(), "service");
+    let shared = SharedHandle::new(Handle::new(bus.info(), "service")).unwrap();
+    std::thread::scope(|scope| {
+        let ask = || shared.sync_request::<u64>("service", &Ask::Hold(1), None);
+        let waiting: Vec<_> = (0..4).map(|_| scope.spawn(ask)).collect();
+        while shared.sync_request::<u64>("service", &Ask::Wanted, AMPLE).unwrap() < 4 {}
+        service.kill();
+        for thread in waiting {
+            let ended = thread.join().unwrap().unwrap_err();
+            assert!(matches!(ended, ipcm_core::CallError::Request(RequestError::PeerGone { .. })), "{ended}");
+        }
+    });
+}
+
+/// Clause C13: what may go to another thread, and what several may use.
+#[test]
+fn a_handle_may_go_to_another_thread_and_a_shared_one_may_be_in_several() {
+    fn may_go<T: Send>() {}
+    fn may_be_in_several<T: Send + Sync + Clone>() {}
+    may_go::<Handle>();
+    may_go::<ipcm::Reply>();
+    may_go::<ipcm::ServiceThread>();
+    may_be_in_several::<ipcm::SharedHandle>();
+    may_be_in_several::<ipcm::Stopper>();
+    may_be_in_several::<ipcm::Waker>();
+}
+
+/// Clause C12. Clause C13.
+#[test]
+fn a_callback_runs_though_its_handle_was_shared_meanwhile() {
+    let _watchdog = within(30);
+    let bus = Bus::spawn().unwrap();
+    let _service = Service::echo(bus.info(), "service").spawn().unwrap();
+    let mut handle = Handle::new(bus.info(), "service");
+    let (told, heard) = std::sync::mpsc::channel();
+    let callback = move |_: &mut ipcm::CoreHandle, end: Result<ipcm::Response<'_>, RequestError>| {
+        told.send(end.unwrap().decode::<u32>().unwrap()).unwrap();
+    };
+    handle.send_request_with("service", &7u32, AMPLE, callback).unwrap();
+    handle.send_request("service", &8u32, AMPLE).unwrap();
+    let shared = ipcm::SharedHandle::new(handle).unwrap();
+    assert_eq!(shared.sync_request("service", &9u32, AMPLE), Ok(9u32));
+    assert_eq!(heard.try_recv(), Ok(7));
+}
+
+/// Clause C11. Clause C13.
+#[test]
+fn a_shared_handle_has_its_messages() {
+    let _watchdog = within(30);
+    let bus = Bus::spawn().unwrap();
+    let _service = Service::echo(bus.info(), "service").spawn().unwrap();
+    let named = Handle::builder(bus.info(), "service").name("shared").build();
+    let shared = ipcm::SharedHandle::new(named).unwrap();
+    let reader = shared.clone();
+    let reading = std::thread::spawn(move || {
+        let mut contents = Vec::new();
+        while contents.is_empty() {
+            assert_eq!(reader.sync_request("service", &1u32, AMPLE), Ok(1u32));
+            contents.extend(reader.messages().iter().map(|message| message.decode::<u32>().unwrap()));
+        }
+        contents
+    });
+    let mut sender = Handle::new(bus.info(), "shared");
+    sender.send_message("shared", &5u32, AMPLE).unwrap();
+    assert_eq!(reading.join().unwrap(), [5]);
+}
