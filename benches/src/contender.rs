@@ -1,0 +1,58 @@
+//! What is measured: the two sides of a request/response pair.
+
+use std::io;
+use std::path::Path;
+
+/// A way of messaging. Its server runs in a child process, its client in this one.
+///
+/// To add one, implement this and [`Client`] and append it to the list in `bin/roundtrip.rs`.
+pub trait Contender: Sync {
+    /// The name in tables and in the hidden arguments of the child; unique in the list.
+    fn name(&self) -> &'static str;
+
+    /// The longest body in bytes that a round trip can carry; longer sizes are left out.
+    fn largest(&self) -> usize {
+        usize::MAX
+    }
+
+    /// Runs the server: binds something inside `dir` (empty, private to this server and its client), calls
+    /// `ready` once as soon as a client can connect, and answers every request with its own body.
+    ///
+    /// It may return when its client has gone, or never: the process is killed when it is no longer needed.
+    ///
+    /// # Errors
+    /// What the transport reports; the measurement then fails.
+    fn serve(&self, dir: &Path, ready: &mut dyn FnMut()) -> io::Result<()>;
+
+    /// Connects to the server that was started with the same `dir` and is ready.
+    ///
+    /// # Errors
+    /// What the transport reports; the measurement then fails.
+    fn connect(&self, dir: &Path) -> io::Result<Box<dyn Client>>;
+}
+
+/// One connection of a contender.
+pub trait Client {
+    /// Sends a request of `len` bytes (at least 8) and waits for its answer of the same length.
+    ///
+    /// # Errors
+    /// Any failure, including an answer to another request; the measurement then fails.
+    fn round_trip(&mut self, len: usize) -> io::Result<()>;
+
+    /// Blocks until this connection knows that its server has ended. The server is killed meanwhile.
+    ///
+    /// # Errors
+    /// Anything but the expected end, such as an answer that nobody asked for.
+    fn await_end(&mut self) -> io::Result<()>;
+}
+
+/// Finds a contender by its name.
+///
+/// # Errors
+/// `NotFound` if there is none of that name.
+pub fn find(contenders: &[&'static dyn Contender], name: &str) -> io::Result<&'static dyn Contender> {
+    let found = contenders.iter().find(|contender| contender.name() == name);
+    found
+        .copied()
+        .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("no contender named {name:?}")))
+}

@@ -1,0 +1,193 @@
+//! Rounds of round trips, all contenders interleaved.
+//!
+//! In a round every contender gets a fresh server; then, size by size, each makes its round trips, in an order
+//! that rotates from round to round. A figure is the median over the rounds, and a ratio is the median of the
+//! ratios to the floor's p50 of the *same* round, so that a disturbance that lasts longer than a round cancels.
+//!
+//! At 32 bytes on one CPU the blocking stream has two modes some 8 % apart, and changes between them now and
+//! then by itself, whatever the warm-up. Ratios to it therefore have a wide lower quartile; compare their medians,
+//! from 30 rounds or more.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use crate::allocations;
+use crate::child::Server;
+use crate::contender::{Client, Contender};
+use crate::placement::Placement;
+use crate::statistics::{median, quantile, quartiles};
+use crate::usage::{Meter, Usage};
+
+/// Body sizes in bytes.
+pub const SIZES: [usize; 4] = [32, 1024, 64 << 10, 1 << 20];
+
+/// What to measure and for how long.
+#[derive(Clone)]
+pub struct Plan<'a> {
+    /// The first is the floor.
+    pub contenders: &'a [&'static dyn Contender],
+    /// Body sizes in bytes; a contender skips those above its largest.
+    pub sizes: &'a [usize],
+    /// Where client and server run.
+    pub placement: Placement,
+    /// No round begins after this time, but three do in any case.
+    pub time: Duration,
+    /// No more rounds than this.
+    pub rounds: usize,
+}
+
+/// The figures of one contender at one size, medians over the rounds.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// The contender.
+    pub name: &'static str,
+    /// The body's length in bytes.
+    pub len: usize,
+    /// Rounds measured.
+    pub rounds: usize,
+    /// Median time of a round trip, in microseconds.
+    pub p50_us: f64,
+    /// p50 relative to the floor: lower quartile, median, upper quartile over the rounds.
+    pub ratio: [f64; 3],
+    /// p99 relative to p50.
+    pub tail: f64,
+    /// CPU time of both sides per round trip, in microseconds.
+    pub cpu_us: f64,
+    /// Voluntary context switches of both sides per round trip.
+    pub voluntary: f64,
+    /// Involuntary context switches of both sides per round trip.
+    pub involuntary: f64,
+    /// Allocations of the client per round trip.
+    pub client_allocations: f64,
+    /// Allocations of the server per round trip.
+    pub server_allocations: f64,
+}
+
+/// Measures. The calling thread must already be pinned to the client's CPU.
+///
+/// # Errors
+/// The first failure of a server or client.
+pub fn run(plan: &Plan<'_>) -> io::Result<Vec<Row>> {
+    let begin = Instant::now();
+    let mut rounds = Vec::new();
+    while rounds.len() < plan.rounds && (rounds.len() < 3 || begin.elapsed() < plan.time) {
+        rounds.push(round(plan, rounds.len())?);
+    }
+    let cells = plan.sizes.len() * plan.contenders.len();
+    Ok((0..cells).filter_map(|cell| summarize(plan, &rounds, cell)).collect())
+}
+
+/// What one contender did at one size in one round.
+#[derive(Clone, Debug)]
+struct Sample {
+    p50_us: f64,
+    p99_us: f64,
+    trips: f64,
+    usage: Usage,
+    client_allocations: u64,
+    server_allocations: u64,
+    /// Round trips that the allocations were counted over.
+    counted: f64,
+}
+
+/// A server of this round and a connection to it.
+struct Pair {
+    client: Box<dyn Client>,
+    server: Server,
+}
+
+/// One sample for each size and contender, sizes outside; `None` if that contender cannot carry that size.
+fn round(plan: &Plan<'_>, number: usize) -> io::Result<Vec<Option<Sample>>> {
+    let mut pairs = Vec::new();
+    for contender in plan.contenders {
+        let server = Server::start(*contender, plan.placement)?;
+        pairs.push(Pair { client: contender.connect(server.directory())?, server });
+    }
+    let mut samples = vec![None; plan.sizes.len() * pairs.len()];
+    for (at_size, &len) in plan.sizes.iter().enumerate() {
+        for turn in 0..pairs.len() {
+            let at = (turn + number) % pairs.len();
+            if len > plan.contenders[at].largest() {
+                continue;
+            }
+            let sample = pairs[at].sample(len).map_err(|error| {
+                let name = plan.contenders[at].name();
+                io::Error::new(error.kind(), format!("{name}, {len} bytes: {error}"))
+            })?;
+            samples[at_size * pairs.len() + at] = Some(sample);
+        }
+    }
+    Ok(samples)
+}
+
+impl Pair {
+    fn sample(&mut self, len: usize) -> io::Result<Sample> {
+        let trips = trips(len);
+        let warm_up = trips / 10 + 5;
+        let mut nanoseconds = vec![0; trips];
+        for _ in 0..warm_up {
+            self.client.round_trip(len)?;
+        }
+        let (client_before, server_before) = (allocations::count(), self.server.allocations()?);
+        for _ in 0..warm_up {
+            self.client.round_trip(len)?;
+        }
+        let client_warm = allocations::count() - client_before; // the meter allocates, too
+
+        let meter = Meter::start(self.server.id())?;
+        let client_before = allocations::count();
+        let mut before = Instant::now();
+        for slot in &mut nanoseconds {
+            self.client.round_trip(len)?;
+            let now = Instant::now();
+            *slot = now.duration_since(before).as_nanos() as u64;
+            before = now;
+        }
+        let client_timed = allocations::count() - client_before;
+        let usage = meter.stop()?;
+
+        nanoseconds.sort_unstable();
+        Ok(Sample {
+            p50_us: quantile(&nanoseconds, 0.5) as f64 / 1e3,
+            p99_us: quantile(&nanoseconds, 0.99) as f64 / 1e3,
+            trips: trips as f64,
+            usage,
+            client_allocations: client_warm + client_timed,
+            server_allocations: self.server.allocations()? - server_before,
+            counted: (trips + warm_up) as f64,
+        })
+    }
+}
+
+/// Timed round trips per round, about 10 to 30 ms of them.
+fn trips(len: usize) -> usize {
+    match len {
+        0..=4096 => 1000,
+        4097..=262_144 => 400,
+        _ => 100,
+    }
+}
+
+fn summarize(plan: &Plan<'_>, rounds: &[Vec<Option<Sample>>], cell: usize) -> Option<Row> {
+    let width = plan.contenders.len();
+    let (at_size, at) = (cell / width, cell % width);
+    let samples: Vec<&Sample> = rounds.iter().filter_map(|round| round[cell].as_ref()).collect();
+    let floors = rounds.iter().filter_map(|round| round[at_size * width].as_ref());
+    if samples.is_empty() {
+        return None;
+    }
+    let over = |figure: fn(&Sample) -> f64| median(samples.iter().map(|sample| figure(sample)));
+    Some(Row {
+        name: plan.contenders[at].name(),
+        len: plan.sizes[at_size],
+        rounds: samples.len(),
+        p50_us: over(|sample| sample.p50_us),
+        ratio: quartiles(samples.iter().zip(floors).map(|(sample, floor)| sample.p50_us / floor.p50_us)),
+        tail: over(|sample| sample.p99_us / sample.p50_us),
+        cpu_us: over(|sample| sample.usage.cpu.as_secs_f64() * 1e6 / sample.trips),
+        voluntary: over(|sample| sample.usage.voluntary as f64 / sample.trips),
+        involuntary: over(|sample| sample.usage.involuntary as f64 / sample.trips),
+        client_allocations: over(|sample| sample.client_allocations as f64 / sample.counted),
+        server_allocations: over(|sample| sample.server_allocations as f64 / sample.counted),
+    })
+}

@@ -1,0 +1,40 @@
+//! Benchmarks against the raw floors of the same run.
+//!
+//! Only ratios carry over from one run or machine to the next, so every figure is taken beside a floor:
+//!
+//! ```text
+//! contender             what is measured: a server side, a way to connect, one round trip
+//!   ipcm                this project
+//!   raw                 the floors: bare AF_UNIX sockets; the first of them is *the* floor
+//! child, placement      a server in a child process, pinned to a CPU, that cannot outlive its parent
+//!   usage, allocations  what a process has used, read from outside it
+//! latency               rounds of all contenders, interleaved
+//! death, notice         SIGKILL of the server until the client notices; until the kernel does
+//! syscalls              system calls per round trip, counted with ptrace
+//! pipeline, crowd       many requests outstanding; many clients
+//! growth, idle, size    beside much that is kept; while nothing happens; of a small program
+//! statistics            medians and quantiles of the above
+//! goal, plot            the table of what was to be reached; charts
+//! ```
+//!
+//! Unsafe code is in [`allocations`] (a global allocator cannot be written without) and in [`syscalls`].
+
+pub mod allocations;
+pub mod child;
+pub mod contender;
+pub mod crowd;
+pub mod death;
+pub mod goal;
+pub mod growth;
+pub mod idle;
+pub mod ipcm;
+pub mod latency;
+pub mod notice;
+pub mod pipeline;
+pub mod placement;
+pub mod plot;
+pub mod raw;
+pub mod size;
+pub mod statistics;
+pub mod syscalls;
+pub mod usage;
