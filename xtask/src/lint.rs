@@ -1,0 +1,43 @@
+//! `cargo xtask lint`: formatting, clippy, rustdoc and the minimum Rust version.
+
+use crate::{
+    fuzz, msrv, no_std,
+    steps::{Steps, cargo, cargo_aside},
+};
+use std::process::Command;
+
+/// Checks the workspace with all features, the library without its command, and the crates outside the
+/// workspace.
+///
+/// # Errors
+///
+/// Names the checks that failed.
+pub(crate) fn run() -> Result<(), String> {
+    let mut steps = Steps::default();
+    let aside = [fuzz::MANIFEST, no_std::MANIFEST];
+
+    steps.run("format", &mut cargo("fmt --all --check"));
+    for manifest in aside {
+        steps.run("format", &mut cargo(&format!("fmt --manifest-path {manifest} --check")));
+    }
+
+    for what in
+        ["--workspace --all-targets --all-features", "--package ipcm --no-default-features --all-targets"]
+    {
+        steps.run("clippy", &mut cargo(&format!("clippy {what} -- -D warnings")));
+    }
+    steps.run("clippy", &mut fuzz::cargo_stable("clippy", "--features targets --all-targets -- -D warnings"));
+    steps.run("clippy", &mut cargo_aside("clippy", no_std::MANIFEST, "-- -D warnings"));
+
+    for what in ["--workspace --all-features", "--package ipcm --no-default-features"] {
+        steps.run("documentation", deny_doc_warnings(&mut cargo(&format!("doc --no-deps {what}"))));
+    }
+
+    steps.check("minimum Rust version", "cargo metadata --format-version 1", msrv::check);
+    steps.finish()
+}
+
+fn deny_doc_warnings(command: &mut Command) -> &mut Command {
+    let flags = std::env::var("RUSTDOCFLAGS").unwrap_or_default();
+    command.env("RUSTDOCFLAGS", format!("{flags} -Dwarnings").trim())
+}
