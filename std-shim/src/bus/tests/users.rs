@@ -16,7 +16,7 @@ const NOBODY: u32 = 65534;
 fn is_root(test: &str) -> bool {
     let root = rustix::process::geteuid().is_root();
     if !root {
-        eprintln!("NOT RUN: {test} must be run as root to act as another user");
+        eprintln!("SKIPPED: {test} must be run as root to act as another user");
     }
     root
 }
