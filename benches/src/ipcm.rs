@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use ipcm::{Bus, Config, Handle, Info, RequestId, Service};
+use ipcm::{Bus, Config, CoreHandle, Handle, Info, RequestId, SendError, Service};
 use serde::{Deserialize, Serialize};
 
 use crate::contender::{Client, Contender};
@@ -75,6 +75,26 @@ impl Caller {
         let envelope = Envelope { number: self.number, body: &self.body };
         let id = self.handle.send_request(NAME, &envelope, TIMEOUT).map_err(io::Error::other)?;
         Ok((id, self.number))
+    }
+
+    /// Sends `count` requests of `len` bytes in as few packets as they fit in, and adds their ids and numbers.
+    pub(crate) fn send_together(
+        &mut self,
+        len: usize,
+        count: usize,
+        sent: &mut Vec<(RequestId, u64)>,
+    ) -> io::Result<()> {
+        self.body.resize(len.saturating_sub(8), 1);
+        let (first, body) = (self.number + 1, &self.body);
+        self.number += count as u64;
+        let send = |handle: &mut CoreHandle| {
+            for number in first..first + count as u64 {
+                sent.push((handle.send_request(NAME, &Envelope { number, body }, TIMEOUT)?, number));
+            }
+            Ok(())
+        };
+        let outcome: Result<(), SendError> = self.handle.batch(send).and_then(|outcome| outcome);
+        outcome.map_err(io::Error::other)
     }
 
     /// Awaits the answer to a request of the present length.

@@ -146,9 +146,7 @@ struct PipelinedClient {
 
 impl Client for PipelinedClient {
     fn round_trip(&mut self, len: usize) -> io::Result<()> {
-        for _ in 0..self.window {
-            self.sent.push(self.caller.send(len)?);
-        }
+        self.caller.send_together(len, self.window, &mut self.sent)?;
         self.sent.drain(..).try_for_each(|(id, number)| self.caller.receive(id, number))
     }
 
