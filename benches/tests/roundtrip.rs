@@ -68,6 +68,7 @@ fn wait_for<T>(mut ask: impl FnMut() -> Option<T>) -> T {
             return answer;
         }
         assert!(begin.elapsed() < Duration::from_secs(10), "waited in vain");
+        // Of processes that are not this one's children nothing tells.
         thread::sleep(Duration::from_millis(5));
     }
 }

@@ -4,8 +4,8 @@ use core::time::Duration;
 
 /// The bounds of one endpoint.
 ///
-/// Memory that peers can make an endpoint take is at most, for each link, `window` plus one frame of
-/// unanswered input and as much of unsent output; see `ARCHITECTURE.md` for the sum.
+/// For each link, peers can make an endpoint hold twice `window` plus one frame of input that is not dealt with,
+/// and a service `window` plus the answers to one packet of unsent output; deferred answers come on top.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Config {

@@ -62,6 +62,7 @@ impl JoinLock {
             if left.is_zero() {
                 return Err(BusError::JoinLocked { path: path.to_owned() });
             }
+            // A wait in the kernel for this lock has no time limit.
             thread::sleep(pause.min(left));
             pause = (pause * 2).min(PAUSES.1);
         }

@@ -101,6 +101,7 @@ fn kill_in_the_middle_of_a_call(
     let pid = service.pid();
     let id = handle.send_request_bytes(NAME, UNANSWERED, TIMEOUT)?;
     let killer = thread::spawn(move || {
+        // Nothing tells that the other thread has begun to wait.
         thread::sleep(BEFORE_KILL);
         let killed_at = Instant::now();
         service.kill().map(|status| (killed_at, status))
