@@ -1,6 +1,7 @@
 //! The body codec: a typed value to bytes and back, in the postcard format.
 //!
 //! ```text
+//! value -- serde --> postcard --> a slice                  encode, never past its end
 //! value -- serde --> postcard --> appended to a buffer     encode_into, never past a limit
 //! value <-- serde <-- guard <-- bytes                      decode, never more work than the bytes pay for
 //! ```
@@ -9,14 +10,19 @@
 //! so are nesting and lengths that a sender could use to exhaust the stack, the memory or the time of the
 //! receiver.
 
+#[cfg(feature = "alloc")]
+mod append;
+mod fill;
 mod guard;
 #[cfg(test)]
 mod tests;
 
-use alloc::vec::Vec;
+#[cfg(feature = "alloc")]
+pub use append::encode_into;
+pub use fill::encode;
+
 use guard::Guarded;
-use postcard::ser_flavors::Flavor;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 /// How many options, sequences, maps, tuples, structs and enums may be nested inside each other in a decoded
 /// body.
@@ -25,35 +31,6 @@ use serde::{Deserialize, Serialize};
 /// `struct Node { next: Option<Box<Node>> }` can have 64 nodes; one of
 /// `enum Node { End, Next(Box<Node>) }` can have 128.
 pub const MAX_DEPTH: usize = 128;
-
-/// Encodes `value` behind what `out` already holds, in at most `limit` bytes.
-///
-/// Allocates only when the spare capacity of `out` does not suffice. [`MAX_DEPTH`] and
-/// [`max_elements`] bind the receiver: a value that exceeds them can be encoded but not decoded.
-///
-/// # Errors
-///
-/// Either error leaves the contents of `out` as they were; its capacity may have grown, by no more than
-/// encoding `limit` bytes takes.
-/// - [`EncodeError::TooLarge`]: the value takes more than `limit` bytes.
-/// - [`EncodeError::Unserializable`]: the value's `Serialize` failed, or does not say how long a sequence is.
-pub fn encode_into<T: Serialize + ?Sized>(
-    value: &T,
-    out: &mut Vec<u8>,
-    limit: usize,
-) -> Result<(), EncodeError> {
-    let start = out.len();
-    let mut full = false;
-    let written = postcard::serialize_with_flavor(value, Append { out, left: limit, full: &mut full });
-    match written {
-        // `full` decides, not postcard's error: it says something else when a `Display` overruns.
-        Ok(()) if !full => Ok(()),
-        _ => {
-            out.truncate(start);
-            Err(if full { EncodeError::TooLarge { limit } } else { EncodeError::Unserializable })
-        }
-    }
-}
 
 /// Decodes a value that takes up all of `bytes`; `&str` and `&[u8]` in it borrow from there.
 ///
@@ -128,52 +105,4 @@ pub enum DecodeError {
     /// enum, `#[serde(flatten)]`, or a type such as `serde_json::Value`.
     #[error("the type cannot be decoded from a format that does not describe itself")]
     Unsupported,
-}
-
-/// Appends to a buffer until the limit is reached.
-struct Append<'a> {
-    out: &'a mut Vec<u8>,
-    /// Bytes that may still be appended.
-    left: usize,
-    /// Set once something did not fit.
-    full: &'a mut bool,
-}
-
-impl Append<'_> {
-    #[inline]
-    fn take(&mut self, len: usize) -> postcard::Result<()> {
-        match self.left.checked_sub(len) {
-            Some(left) => {
-                self.left = left;
-                Ok(())
-            }
-            None => {
-                *self.full = true;
-                Err(postcard::Error::SerializeBufferFull)
-            }
-        }
-    }
-}
-
-impl Flavor for Append<'_> {
-    type Output = ();
-
-    #[inline]
-    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
-        self.take(1)?;
-        self.out.push(byte);
-        Ok(())
-    }
-
-    #[inline]
-    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
-        self.take(bytes.len())?;
-        self.out.extend_from_slice(bytes);
-        Ok(())
-    }
-
-    #[inline]
-    fn finalize(self) -> postcard::Result<()> {
-        Ok(())
-    }
 }

@@ -11,8 +11,9 @@ use hashbrown::{HashMap, HashSet};
 
 use crate::config::Overflow;
 use crate::endpoint::Endpoint;
-use crate::error::{GoneReason, Refusal, RemoteError, RemoteErrorKind, RequestError, SendError};
+use crate::error::{GoneReason, RemoteError, RequestError, SendError};
 use crate::event::{End, Event};
+use crate::failure::{Refusal, RemoteErrorKind};
 use crate::frame::{Body, Input};
 use crate::id::{Incarnation, LinkId, ReplyToken, RequestId};
 use crate::time::{Clock, Instant, earlier};

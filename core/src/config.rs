@@ -45,7 +45,7 @@ impl Default for Config {
 impl Config {
     /// The largest frame that this endpoint takes in: a body at its limit behind the longest head.
     pub(crate) fn frame_limit(&self) -> u32 {
-        self.body_limit.saturating_add(crate::frame::MAX_HEAD as u32)
+        self.body_limit.saturating_add(crate::layout::MAX_HEAD as u32)
     }
 }
 

@@ -16,14 +16,15 @@ use hashbrown::HashMap;
 
 use crate::body::EncodeError;
 use crate::config::Config;
-use crate::error::{GoneReason, ProtocolError, Refusal, RemoteErrorKind, SendError};
+use crate::error::{GoneReason, ProtocolError, SendError};
 use crate::event::{End, Event};
+use crate::failure::{Refusal, RemoteErrorKind};
 use crate::frame::{self, Frame, Input, Reader};
 use crate::id::{Incarnation, LinkId, ReplyToken, RequestId};
 use crate::link::{Link, State};
 use crate::message::Head;
 use crate::serving::Serving;
-use crate::table::{Entry, Table};
+use crate::table::{BoxedTable, Entry};
 use crate::time::{Instant, earlier};
 
 mod input;
@@ -39,7 +40,7 @@ pub struct Endpoint {
     free_links: Vec<u32>,
     /// The link on which each peer is spoken to.
     routes: HashMap<Arc<str>, LinkId>,
-    table: Table,
+    table: BoxedTable,
     serving: Serving,
     /// Links with output that the driver has not been told of.
     output: VecDeque<LinkId>,
@@ -86,7 +87,7 @@ impl Endpoint {
         Self {
             name: name.into(),
             incarnation,
-            table: Table::new(config.requests).counting_from(first_generation(incarnation)),
+            table: BoxedTable::new(config.requests).counting_from(first_generation(incarnation)),
             serving: Serving::new(config.serving),
             config,
             links: Vec::new(),

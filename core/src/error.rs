@@ -4,35 +4,17 @@ use alloc::string::String;
 use alloc::sync::Arc;
 
 use crate::body::{DecodeError, EncodeError};
+use crate::failure::{Refusal, RemoteErrorKind};
 use crate::id::{Incarnation, RequestId};
+use crate::layout::FrameError;
 
 /// What a peer did against the protocol. Its link is closed and the violation counted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProtocolError {
-    /// A frame's size field is smaller than the smallest frame.
-    #[error("a frame claims {size} bytes, fewer than any frame has")]
-    FrameTooShort {
-        /// The size field.
-        size: u32,
-    },
-    /// A frame's size field is above the limit; nothing of it was read.
-    #[error("a frame claims {size} bytes, the limit is {limit}")]
-    FrameTooLong {
-        /// The size field.
-        size: u32,
-        /// The most that is taken in.
-        limit: u32,
-    },
-    /// A frame's head is empty or reaches beyond the frame.
-    #[error("a frame's head is empty or longer than its frame")]
-    HeadOutOfBounds,
-    /// A head does not decode.
-    #[error("a frame's head does not decode")]
-    BadHead,
-    /// A head is followed by something else than zeros.
-    #[error("a frame's head has bytes left over")]
-    TrailingHead,
+    /// A frame is malformed.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
     /// A hello does not decode.
     #[error("a hello does not decode")]
     BadHello,
@@ -66,24 +48,6 @@ pub enum ProtocolError {
     NoHello,
 }
 
-/// Why a peer would not have a link, as it says itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, thiserror::Error)]
-#[non_exhaustive]
-pub enum Refusal {
-    /// It speaks another version of the protocol.
-    #[error("it speaks protocol version {version}")]
-    Version {
-        /// The version it speaks.
-        version: u16,
-    },
-    /// The name in the hello is not the name of the process that connected.
-    #[error("it could not confirm this peer's name")]
-    Identity,
-    /// It has as many links as it can take.
-    #[error("it has as many links as it can take")]
-    Full,
-}
-
 /// Why a peer counts as gone.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -100,41 +64,6 @@ pub enum GoneReason {
     /// It refused the link.
     #[error("it refused the link: {0}")]
     Refused(Refusal),
-}
-
-/// What kind of failure a peer reports for a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-#[non_exhaustive]
-pub enum RemoteErrorKind {
-    /// The handler failed, and said so.
-    Failed,
-    /// The handler failed or panicked, and details are not exposed.
-    Internal,
-    /// The handler let go of the request without answering it.
-    Unanswered,
-    /// The request's body does not decode as what the service expects.
-    BadRequest,
-    /// The peer has no room for another request.
-    Overloaded,
-    /// The peer does not serve requests.
-    NotAService,
-    /// The answer was larger than a body may be.
-    ResponseTooLarge,
-}
-
-impl RemoteErrorKind {
-    /// What the kind means, for a failure that has no details.
-    pub fn summary(self) -> &'static str {
-        match self {
-            Self::Failed => "the request failed",
-            Self::Internal => "internal service error",
-            Self::Unanswered => "the service let go of the request without an answer",
-            Self::BadRequest => "the request does not decode",
-            Self::Overloaded => "the service has no room for another request",
-            Self::NotAService => "the peer does not serve requests",
-            Self::ResponseTooLarge => "the response is larger than a body may be",
-        }
-    }
 }
 
 /// A failure that the peer reports for a request.

@@ -2,7 +2,8 @@
 
 use alloc::sync::Arc;
 
-use crate::error::{GoneReason, RemoteErrorKind};
+use crate::error::GoneReason;
+use crate::failure::RemoteErrorKind;
 use crate::frame::Body;
 use crate::id::{LinkId, ReplyToken, RequestId};
 

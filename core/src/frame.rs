@@ -1,28 +1,13 @@
-//! Frames: a length, a head and a body, cut out of a stream of bytes that may come in any pieces.
+//! Frames cut out of a stream of bytes that may come in any pieces, and put into one.
 //!
-//! ```text
-//! 0        4        5                    16 * units                  size
-//! +--------+--------+---------------------+---------------------------+
-//! | size   | units  | head, zero-padded   | body                      |
-//! | u32 LE | u8     |                     |                           |
-//! +--------+--------+---------------------+---------------------------+
-//! ```
-//!
-//! `size` counts the whole frame. The body begins at a multiple of 16 bytes: with smaller headers, copies
-//! of large bodies through a socket are up to three times slower. Frames follow one another without a gap.
+//! What a frame looks like is in `layout`.
 
 use alloc::vec::Vec;
 use core::mem;
 use core::ops::Deref;
 
-use crate::error::ProtocolError;
+use crate::layout::{FrameError, PREFIX, UNIT, body_at, body_offset, frame_size, prefix};
 
-/// What head and prefix are padded to.
-const UNIT: usize = 16;
-/// Bytes before the head.
-const PREFIX: usize = 5;
-/// The most that prefix and head can take.
-pub(crate) const MAX_HEAD: usize = UNIT * u8::MAX as usize;
 /// A link keeps an empty outbox up to this size.
 const KEPT_CAPACITY: usize = 128 * 1024;
 /// Memory is taken for bytes that have come, plus at most this much.
@@ -43,18 +28,16 @@ pub(crate) fn append<E>(
     body: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
 ) -> Result<usize, E> {
     let start = out.len();
-    let units = (PREFIX + head.len()).div_ceil(UNIT);
-    out.extend_from_slice(&[0; 4]);
-    out.push(u8::try_from(units).expect("a head takes at most 255 units"));
+    let body_at = body_offset(head.len());
+    out.extend_from_slice(&[0; PREFIX]);
     out.extend_from_slice(head);
-    out.resize(start + units * UNIT, 0);
+    out.resize(start + body_at, 0);
     if let Err(error) = body(out) {
         out.truncate(start);
         return Err(error);
     }
     let size = out.len() - start;
-    let prefix = u32::try_from(size).expect("a frame is shorter than 4 GiB").to_le_bytes();
-    out[start..start + 4].copy_from_slice(&prefix);
+    out[start..start + PREFIX].copy_from_slice(&prefix(size, body_at));
     Ok(size)
 }
 
@@ -134,11 +117,8 @@ pub(crate) struct Frame<'i> {
 
 impl<'i> Frame<'i> {
     /// Checks the prefix of a frame that lies in one piece.
-    fn parse(whole: Body<'i>) -> Result<Self, ProtocolError> {
-        let body_at = whole[4] as usize * UNIT;
-        if body_at == 0 || body_at > whole.len() {
-            return Err(ProtocolError::HeadOutOfBounds);
-        }
+    fn parse(whole: Body<'i>) -> Result<Self, FrameError> {
+        let body_at = body_at(&whole)?;
         Ok(Self { whole, body_at })
     }
 
@@ -185,7 +165,7 @@ impl Reader {
         input: &mut Input<'i>,
         limit: u32,
         spare: &mut Vec<u8>,
-    ) -> Result<Option<Frame<'i>>, ProtocolError> {
+    ) -> Result<Option<Frame<'i>>, FrameError> {
         if self.partial.is_empty() {
             let rest = input.rest();
             if let Some(size) = frame_size(rest, limit)?
@@ -205,7 +185,7 @@ impl Reader {
         input: &mut Input<'i>,
         limit: u32,
         spare: &mut Vec<u8>,
-    ) -> Result<Option<Frame<'i>>, ProtocolError> {
+    ) -> Result<Option<Frame<'i>>, FrameError> {
         let size = loop {
             match frame_size(&self.partial, limit)? {
                 Some(size) => break size,
@@ -242,19 +222,6 @@ impl Reader {
     pub(crate) fn partial(&self) -> &[u8] {
         &self.partial
     }
-}
-
-/// The size field at the front of `bytes`, once its four bytes are there.
-fn frame_size(bytes: &[u8], limit: u32) -> Result<Option<usize>, ProtocolError> {
-    let Some(prefix) = bytes.get(..4) else { return Ok(None) };
-    let size = u32::from_le_bytes(prefix.try_into().expect("four bytes"));
-    if size < UNIT as u32 {
-        return Err(ProtocolError::FrameTooShort { size });
-    }
-    if size > limit {
-        return Err(ProtocolError::FrameTooLong { size, limit });
-    }
-    Ok(Some(size as usize))
 }
 
 /// Bytes on their way out of one link.

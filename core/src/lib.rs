@@ -1,10 +1,11 @@
 //! Request/response messaging without I/O: the core of `ipcm`.
 //!
-//! It has no operating system, no clock and no randomness of its own, and needs `alloc` alone. From the
-//! wire to the user, each layer a module:
+//! It has no operating system, no clock and no randomness of its own. Without features it needs no allocator
+//! either; `alloc` adds all that grows. From the wire to the user, each layer a module:
 //!
 //! ```text
-//! frame      bytes <-> frames              any chunking, the length checked before anything is kept
+//! layout     a frame in bytes              the length checked before anything is kept
+//! frame      bytes <-> frames              any chunking
 //! message    frames <-> heads              hello, request, response, failure, cancel, message, credit
 //! table      requests sent                 fixed slots, generations, deadlines
 //! serving    requests to be answered       the same for the other direction
@@ -19,39 +20,62 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+#[cfg(any(feature = "alloc", test))]
 extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
 pub mod body;
-mod client;
-mod config;
-mod endpoint;
-mod error;
-mod event;
-mod frame;
-mod handle;
+mod failure;
 mod id;
-mod link;
-pub mod memory;
+#[cfg(feature = "alloc")]
+mod layout;
+#[cfg(feature = "alloc")]
 mod message;
 pub mod name;
-mod service;
-mod serving;
+#[cfg(feature = "alloc")]
 mod table;
 pub mod time;
+
+#[cfg(feature = "alloc")]
+mod client;
+#[cfg(feature = "alloc")]
+mod config;
+#[cfg(feature = "alloc")]
+mod endpoint;
+#[cfg(feature = "alloc")]
+mod error;
+#[cfg(feature = "alloc")]
+mod event;
+#[cfg(feature = "alloc")]
+mod frame;
+#[cfg(feature = "alloc")]
+mod handle;
+#[cfg(feature = "alloc")]
+mod link;
+#[cfg(feature = "alloc")]
+pub mod memory;
+#[cfg(feature = "alloc")]
+mod service;
+#[cfg(feature = "alloc")]
+mod serving;
+#[cfg(feature = "alloc")]
 pub mod transport;
 
-pub use client::{Client, Message, Response};
-pub use config::{Config, Overflow};
-pub use endpoint::{Counters, Endpoint};
-pub use error::{
-    CallError, GoneReason, ProtocolError, Refusal, RemoteError, RemoteErrorKind, RequestError, SendError,
-};
-pub use event::{End, Event};
-pub use frame::{Body, Input};
-pub use handle::{AwaitAllError, Delivery, Handle};
+pub use failure::{Refusal, RemoteErrorKind};
 pub use id::{Incarnation, LinkId, ReplyToken, RequestId};
-pub use message::PROTOCOL_VERSION;
-pub use service::{Handler, Request, Service};
 pub use time::{Clock, Instant};
+
+#[cfg(feature = "alloc")]
+pub use {
+    client::{Client, Message, Response},
+    config::{Config, Overflow},
+    endpoint::{Counters, Endpoint},
+    error::{CallError, GoneReason, ProtocolError, RemoteError, RequestError, SendError},
+    event::{End, Event},
+    frame::{Body, Input},
+    handle::{AwaitAllError, Delivery, Handle},
+    layout::FrameError,
+    message::PROTOCOL_VERSION,
+    service::{Handler, Request, Service},
+};

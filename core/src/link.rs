@@ -8,10 +8,8 @@ use crate::config::Config;
 use crate::error::GoneReason;
 use crate::frame::{Outbox, Reader};
 use crate::id::Incarnation;
+use crate::layout::{OVERHEAD, cost};
 use crate::time::Instant;
-
-/// What a frame takes of a window beyond its own bytes: the receiver's bookkeeping.
-const OVERHEAD: usize = 64;
 
 /// Where a link stands.
 #[derive(Debug)]
@@ -57,11 +55,6 @@ pub(crate) struct Link {
     pub(crate) serving: u32,
     /// Waiting in the endpoint's list of links with output.
     pub(crate) queued: bool,
-}
-
-/// What a frame of `size` bytes takes of a window.
-pub(crate) fn cost(size: usize) -> u32 {
-    u32::try_from(size + OVERHEAD).unwrap_or(u32::MAX)
 }
 
 impl Link {

@@ -12,8 +12,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{ProtocolError, Refusal, RemoteErrorKind};
+use crate::failure::{Refusal, RemoteErrorKind};
 use crate::id::{Incarnation, RequestId};
+use crate::layout::FrameError;
 
 /// The version of the protocol that this library speaks. Peers of another version are refused at hello.
 pub const PROTOCOL_VERSION: u16 = 1;
@@ -60,15 +61,17 @@ impl Head {
     /// Calls `use_head` with the encoded head.
     pub(crate) fn encode<R>(&self, use_head: impl FnOnce(&[u8]) -> R) -> R {
         let mut scratch = [0; SCRATCH];
-        let encoded = postcard::to_slice(self, &mut scratch).expect("a head fits in its scratch space");
-        use_head(encoded)
+        match postcard::to_slice(self, &mut scratch) {
+            Ok(encoded) => use_head(encoded),
+            Err(_) => unreachable!("a head fits in its scratch space"),
+        }
     }
 
     /// Decodes a head that is followed by nothing but zeros.
-    pub(crate) fn decode(padded: &[u8]) -> Result<Self, ProtocolError> {
-        let (head, padding) = postcard::take_from_bytes(padded).map_err(|_| ProtocolError::BadHead)?;
+    pub(crate) fn decode(padded: &[u8]) -> Result<Self, FrameError> {
+        let (head, padding) = postcard::take_from_bytes(padded).map_err(|_| FrameError::BadHead)?;
         if padding.iter().any(|&byte| byte != 0) {
-            return Err(ProtocolError::TrailingHead);
+            return Err(FrameError::TrailingHead);
         }
         Ok(head)
     }
@@ -108,10 +111,10 @@ mod tests {
         for head in LONGEST {
             let bytes = head.encode(<[u8]>::to_vec);
             for end in 0..bytes.len() {
-                assert_eq!(Head::decode(&bytes[..end]), Err(ProtocolError::BadHead), "{head:?} cut at {end}");
+                assert_eq!(Head::decode(&bytes[..end]), Err(FrameError::BadHead), "{head:?} cut at {end}");
             }
             let junk: Vec<u8> = bytes.iter().copied().chain([0, 1]).collect();
-            assert_eq!(Head::decode(&junk), Err(ProtocolError::TrailingHead));
+            assert_eq!(Head::decode(&junk), Err(FrameError::TrailingHead));
         }
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::body::{DecodeError, EncodeError, encode_into};
 use crate::client::{Client, Inbound, InboundKind, Message};
-use crate::error::RemoteErrorKind;
+use crate::failure::RemoteErrorKind;
 use crate::handle::append_bytes;
 use crate::id::ReplyToken;
 use crate::time::{Clock, Instant};

@@ -1,7 +1,7 @@
 //! The request table: requests sent and not yet ended, in a fixed number of slots, ordered by deadline.
 
+#[cfg(feature = "alloc")]
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 
 use crate::id::{LinkId, RequestId};
 use crate::time::Instant;
@@ -19,37 +19,55 @@ pub(crate) struct Entry {
     pub(crate) deadline: Option<Instant>,
 }
 
-#[derive(Debug)]
-struct Slot {
+/// A place for one request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Slot {
     entry: Option<Entry>,
     generation: u64,
     /// The place in the heap of deadlines while in use, the next free slot while not.
     place: u32,
 }
 
+impl Slot {
+    pub(crate) const VACANT: Self = Self { entry: None, generation: 0, place: NONE };
+}
+
 /// Requests sent and not yet ended. Nothing allocates after `new`.
+///
+/// The slots and the heap are boxes, or slices of memory that the caller has.
 #[derive(Debug)]
-pub(crate) struct Table {
-    slots: Box<[Slot]>,
-    /// Slots in use that have a deadline: a binary heap, the earliest deadline first.
-    heap: Vec<u32>,
+pub(crate) struct Table<S, H> {
+    slots: S,
+    /// Slots in use that have a deadline: a binary heap, the earliest deadline first. Its first `heaped`.
+    heap: H,
+    heaped: usize,
     free: u32,
     len: usize,
     generation: u64,
 }
 
-impl Table {
+/// A table on the heap.
+#[cfg(feature = "alloc")]
+pub(crate) type BoxedTable = Table<Box<[Slot]>, Box<[u32]>>;
+
+#[cfg(feature = "alloc")]
+impl BoxedTable {
     /// An empty table of `capacity` slots, at least one.
     pub(crate) fn new(capacity: usize) -> Self {
-        let capacity = capacity.clamp(1, NONE as usize - 1) as u32;
-        let slots = (1..=capacity)
-            .map(|next| Slot {
-                entry: None,
-                generation: 0,
-                place: if next == capacity { NONE } else { next },
-            })
-            .collect();
-        Self { slots, heap: Vec::with_capacity(capacity as usize), free: 0, len: 0, generation: 0 }
+        let capacity = capacity.clamp(1, NONE as usize - 1);
+        Self::over((0..capacity).map(|_| Slot::VACANT).collect(), (0..capacity).map(|_| NONE).collect())
+    }
+}
+
+impl<S: AsRef<[Slot]> + AsMut<[Slot]>, H: AsRef<[u32]> + AsMut<[u32]>> Table<S, H> {
+    /// An empty table of as many slots as there are; the heap has room for as many.
+    pub(crate) fn over(mut slots: S, heap: H) -> Self {
+        let mut free = NONE;
+        for (at, slot) in slots.as_mut().iter_mut().enumerate().rev() {
+            *slot = Slot { place: free, ..Slot::VACANT };
+            free = at as u32;
+        }
+        Self { slots, heap, heaped: 0, free, len: 0, generation: 0 }
     }
 
     /// Counts generations from here on.
@@ -64,32 +82,33 @@ impl Table {
     /// Takes a slot for `entry`; `None` when every slot is in use.
     pub(crate) fn insert(&mut self, entry: Entry) -> Option<RequestId> {
         let slot = self.free;
-        let vacant = self.slots.get_mut(slot as usize)?;
+        let vacant = self.slots.as_mut().get_mut(slot as usize)?;
         self.free = vacant.place;
         self.generation += 1;
         *vacant = Slot { entry: Some(entry), generation: self.generation, place: NONE };
         self.len += 1;
         if entry.deadline.is_some() {
-            self.heap.push(slot);
-            self.sift_up(self.heap.len() - 1);
+            self.heaped += 1;
+            self.place(self.heaped - 1, slot);
+            self.sift_up(self.heaped - 1);
         }
         Some(RequestId { slot, generation: self.generation })
     }
 
     /// The request with this id, if it has not ended.
     pub(crate) fn get(&self, id: RequestId) -> Option<&Entry> {
-        let slot = self.slots.get(id.slot as usize)?;
+        let slot = self.slots.as_ref().get(id.slot as usize)?;
         slot.entry.as_ref().filter(|_| slot.generation == id.generation)
     }
 
     /// Ends a request and frees its slot.
     pub(crate) fn remove(&mut self, id: RequestId) -> Option<Entry> {
         self.get(id)?;
-        let place = self.slots[id.slot as usize].place;
+        let place = self.slots.as_ref()[id.slot as usize].place;
         if place != NONE {
             self.unheap(place as usize);
         }
-        let slot = &mut self.slots[id.slot as usize];
+        let slot = &mut self.slots.as_mut()[id.slot as usize];
         slot.place = self.free;
         self.free = id.slot;
         self.len -= 1;
@@ -98,23 +117,23 @@ impl Table {
 
     /// The earliest deadline.
     pub(crate) fn first_deadline(&self) -> Option<Instant> {
-        self.heap.first().and_then(|&slot| self.deadline(slot))
+        self.heaped().first().and_then(|&slot| self.deadline(slot))
     }
 
     /// Ends one request whose deadline is not later than `now`, the earliest first.
     pub(crate) fn expire(&mut self, now: Instant) -> Option<(RequestId, Entry)> {
-        let slot = *self.heap.first()?;
+        let slot = *self.heaped().first()?;
         if self.deadline(slot)? > now {
             return None;
         }
-        let id = RequestId { slot, generation: self.slots[slot as usize].generation };
+        let id = RequestId { slot, generation: self.slots.as_ref()[slot as usize].generation };
         self.remove(id).map(|entry| (id, entry))
     }
 
     /// Ends one request that was sent on `link`: the first in the order of slots, from slot `from` on.
     pub(crate) fn remove_on(&mut self, link: LinkId, from: u32) -> Option<(RequestId, Entry)> {
-        for slot in from..self.slots.len() as u32 {
-            let held = &self.slots[slot as usize];
+        for slot in from..self.slots.as_ref().len() as u32 {
+            let held = &self.slots.as_ref()[slot as usize];
             if held.entry.as_ref().is_some_and(|entry| entry.link == link) {
                 let id = RequestId { slot, generation: held.generation };
                 return self.remove(id).map(|entry| (id, entry));
@@ -126,40 +145,46 @@ impl Table {
     /// The ids of all requests, in the order of their slots.
     pub(crate) fn ids(&self) -> impl Iterator<Item = RequestId> + '_ {
         self.slots
+            .as_ref()
             .iter()
             .enumerate()
             .filter(|(_, slot)| slot.entry.is_some())
             .map(|(at, slot)| RequestId { slot: at as u32, generation: slot.generation })
     }
 
+    /// The heap of deadlines.
+    fn heaped(&self) -> &[u32] {
+        &self.heap.as_ref()[..self.heaped]
+    }
+
     fn deadline(&self, slot: u32) -> Option<Instant> {
-        self.slots[slot as usize].entry.as_ref().and_then(|entry| entry.deadline)
+        self.slots.as_ref()[slot as usize].entry.as_ref().and_then(|entry| entry.deadline)
     }
 
     fn place(&mut self, at: usize, slot: u32) {
-        self.heap[at] = slot;
-        self.slots[slot as usize].place = at as u32;
+        self.heap.as_mut()[at] = slot;
+        self.slots.as_mut()[slot as usize].place = at as u32;
     }
 
     fn sift_up(&mut self, mut at: usize) {
-        let slot = self.heap[at];
+        let slot = self.heaped()[at];
         while at > 0 {
             let parent = (at - 1) / 2;
-            if self.deadline(self.heap[parent]) <= self.deadline(slot) {
+            if self.deadline(self.heaped()[parent]) <= self.deadline(slot) {
                 break;
             }
-            self.place(at, self.heap[parent]);
+            self.place(at, self.heaped()[parent]);
             at = parent;
         }
         self.place(at, slot);
     }
 
     fn sift_down(&mut self, mut at: usize) {
-        let slot = self.heap[at];
+        let slot = self.heaped()[at];
         loop {
             let left = 2 * at + 1;
-            let Some(&left_slot) = self.heap.get(left) else { break };
-            let (child, child_slot) = match self.heap.get(left + 1) {
+            let Some(&left_slot) = self.heaped().get(left) else { break };
+            let (child, child_slot) = match self.heaped().get(left + 1) {
                 Some(&right) if self.deadline(right) < self.deadline(left_slot) => (left + 1, right),
                 _ => (left, left_slot),
             };
@@ -173,8 +198,9 @@ impl Table {
     }
 
     fn unheap(&mut self, at: usize) {
-        self.heap.swap_remove(at);
-        if at < self.heap.len() {
+        self.heaped -= 1;
+        if at < self.heaped {
+            self.place(at, self.heap.as_ref()[self.heaped]);
             self.sift_down(at);
             self.sift_up(at);
         }
@@ -196,7 +222,7 @@ mod tests {
     /// Clause D6.
     #[test]
     fn a_full_table_refuses_and_a_freed_slot_is_usable_at_once() {
-        let mut table = Table::new(2);
+        let mut table = BoxedTable::new(2);
         let first = table.insert(entry(None)).unwrap();
         table.insert(entry(Some(5))).unwrap();
         assert_eq!(table.insert(entry(None)), None);
@@ -207,7 +233,7 @@ mod tests {
     /// Clause D2: the id of an ended request finds nothing, however often its slot is used again.
     #[test]
     fn the_id_of_an_ended_request_never_matches_again() {
-        let mut table = Table::new(1);
+        let mut table = BoxedTable::new(1);
         let old = table.insert(entry(None)).unwrap();
         table.remove(old);
         for _ in 0..100 {
@@ -221,7 +247,7 @@ mod tests {
     #[test]
     fn all_requests_of_a_link_are_found_and_no_other() {
         let other = LinkId { slot: 1, generation: 1 };
-        let mut table = Table::new(8);
+        let mut table = BoxedTable::new(8);
         let stays = table.insert(Entry { link: other, ..entry(None) }).unwrap();
         let mut ids = vec![table.insert(entry(None)).unwrap(), table.insert(entry(Some(1))).unwrap()];
         let mut from = 0;
@@ -251,7 +277,7 @@ mod tests {
         /// Clause D1: against a plain list, every request ends once and the earliest deadline first.
         #[test]
         fn the_table_does_what_a_list_does(ops in proptest::collection::vec(op(), 1..200)) {
-            let mut table = Table::new(12);
+            let mut table = BoxedTable::new(12);
             let mut list: vec::Vec<(RequestId, Entry)> = vec![];
             for op in ops {
                 match op {

@@ -24,6 +24,16 @@ impl Instant {
         self.0
     }
 
+    /// The moment so many microseconds later.
+    pub const fn plus_micros(self, micros: u64) -> Self {
+        Self(self.0.saturating_add(micros.saturating_mul(1000)))
+    }
+
+    /// What is left until `deadline`, in microseconds rounded up.
+    pub const fn micros_until(self, deadline: Self) -> u64 {
+        deadline.0.saturating_sub(self.0).div_ceil(1000)
+    }
+
     /// The time from `earlier` to this moment, zero if `earlier` is the later one.
     pub const fn saturating_since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
@@ -34,7 +44,8 @@ impl Add<Duration> for Instant {
     type Output = Self;
 
     fn add(self, span: Duration) -> Self {
-        let nanos = u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
+        // Not `as_nanos`: arithmetic in 128 bits is a kilobyte of code on a microcontroller.
+        let nanos = span.as_secs().saturating_mul(1_000_000_000).saturating_add(span.subsec_nanos().into());
         Self(self.0.saturating_add(nanos))
     }
 }
@@ -95,6 +106,15 @@ mod tests {
     #[test]
     fn adding_the_longest_duration_saturates() {
         assert_eq!(Instant::from_nanos(5) + Duration::MAX, Instant::from_nanos(u64::MAX));
+    }
+
+    #[test]
+    fn a_budget_is_rounded_up_and_never_wraps() {
+        let at = Instant::from_nanos;
+        assert_eq!(at(5).micros_until(at(1006)), 2);
+        assert_eq!(at(5).micros_until(at(4)), 0);
+        assert_eq!(at(5).plus_micros(2), at(2005));
+        assert_eq!(at(5).plus_micros(u64::MAX / 2), at(u64::MAX));
     }
 
     #[test]

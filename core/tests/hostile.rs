@@ -7,7 +7,7 @@ use common::wire::{self, Head};
 use common::*;
 use ipcm_core::memory::Network;
 use ipcm_core::{
-    Client, Config, GoneReason, Incarnation, Instant, PROTOCOL_VERSION, ProtocolError, Refusal,
+    Client, Config, FrameError, GoneReason, Incarnation, Instant, PROTOCOL_VERSION, ProtocolError, Refusal,
     RemoteErrorKind, RequestError, SendError,
 };
 use std::time::Duration;
@@ -225,7 +225,7 @@ fn a_request_to_a_peer_that_breaks_the_protocol_ends_with_the_reason() {
     let id = ask(&mut handle, &mut raw);
     let (link, _) = asked(&mut raw);
     raw.send(link, &[3, 0, 0, 0]);
-    let reason = GoneReason::Protocol(ProtocolError::FrameTooShort { size: 3 });
+    let reason = GoneReason::Protocol(ProtocolError::Frame(FrameError::TooShort { size: 3 }));
     let end = handle.await_response(id, SECOND).map(|_| ());
     assert_eq!(end, Err(RequestError::PeerGone { peer: "raw".into(), reason }));
 }

@@ -1,6 +1,7 @@
 //! What the body codec promises, each promise by its own test.
 
 use super::*;
+use alloc::vec::Vec;
 use alloc::{
     borrow::Cow,
     boxed::Box,
@@ -11,6 +12,7 @@ use alloc::{
 };
 use core::{cell::Cell, fmt, marker::PhantomData};
 use proptest::{collection, option, prelude::*};
+use serde::Serialize;
 use serde::de::{Deserializer, SeqAccess, Visitor};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -171,6 +173,19 @@ proptest! {
         let mut out = before.clone();
         prop_assert_eq!(encode_into(&value, &mut out, need), Ok(()));
         prop_assert_eq!(out, [before, encode(&value)].concat());
+    }
+
+    #[test]
+    fn a_slice_takes_the_same_bytes_and_says_when_it_is_too_short(value in rich()) {
+        let bytes = encode(&value);
+        let mut out = vec![0xaa; bytes.len() + 3];
+        prop_assert_eq!(super::encode(&value, &mut out), Ok(bytes.len()));
+        prop_assert_eq!(&out[..bytes.len()], &bytes);
+        prop_assert_eq!(&out[bytes.len()..], [0xaa; 3]);
+        for limit in 0..bytes.len() {
+            let short = super::encode(&value, &mut out[..limit]);
+            prop_assert_eq!(short, Err(EncodeError::TooLarge { limit }));
+        }
     }
 
     /// What plain postcard accepts whole, the guard accepts with the same value, and the reverse. (Lengths

@@ -1,9 +1,7 @@
 //! What comes in on a link, frame by frame.
 
-use core::time::Duration;
-
 use super::*;
-use crate::link::cost;
+use crate::layout::cost;
 use crate::message::{Hello, PROTOCOL_VERSION};
 use crate::serving::Served;
 
@@ -23,7 +21,7 @@ impl Endpoint {
             let event = match held.reader.next(input, limit, &mut self.large) {
                 Ok(None) => return None,
                 Ok(Some(frame)) => self.handle_frame(now, link, frame),
-                Err(error) => Err(error),
+                Err(error) => Err(error.into()),
             };
             match event {
                 Ok(Some(event)) => return Some(event),
@@ -136,7 +134,7 @@ impl Endpoint {
         frame: Frame<'i>,
     ) -> Result<Option<Event<'i>>, ProtocolError> {
         let cost = self.hold(link, frame.size())?;
-        let deadline = budget.map(|micros| now + Duration::from_micros(micros));
+        let deadline = budget.map(|micros| now.plus_micros(micros));
         let Some(token) = self.serving.insert(Served { link, id, deadline, cost, cancelled: false }) else {
             self.counters.overloads += 1;
             self.settle(link, cost);

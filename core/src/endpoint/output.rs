@@ -29,7 +29,7 @@ impl Endpoint {
             .table
             .insert(Entry { link, position, deadline })
             .ok_or(SendError::TooManyInFlight { limit })?;
-        let budget = deadline.map(|deadline| micros_until(now, deadline));
+        let budget = deadline.map(|deadline| now.micros_until(deadline));
         match self.push(link, &Head::Request { id, budget }, body) {
             Ok(size) => {
                 if let Some(held) = self.link_mut(link) {
@@ -280,9 +280,4 @@ pub(super) fn append_hello(
     let head = Head::Hello { version: PROTOCOL_VERSION };
     head.encode(|head| frame::append(out, head, |out| crate::body::encode_into(&hello, out, usize::MAX)))
         .expect("a hello has nothing that postcard cannot encode");
-}
-
-/// What is left until `deadline`, in microseconds rounded up.
-fn micros_until(now: Instant, deadline: Instant) -> u64 {
-    deadline.saturating_since(now).as_nanos().div_ceil(1000).try_into().unwrap_or(u64::MAX)
 }

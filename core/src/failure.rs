@@ -1,0 +1,54 @@
+//! What peers tell each other of failures: the part of errors that travels.
+
+/// Why a peer would not have a link, as it says itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// It speaks another version of the protocol.
+    #[error("it speaks protocol version {version}")]
+    Version {
+        /// The version it speaks.
+        version: u16,
+    },
+    /// The name in the hello is not the name of the process that connected.
+    #[error("it could not confirm this peer's name")]
+    Identity,
+    /// It has as many links as it can take.
+    #[error("it has as many links as it can take")]
+    Full,
+}
+
+/// What kind of failure a peer reports for a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[non_exhaustive]
+pub enum RemoteErrorKind {
+    /// The handler failed, and said so.
+    Failed,
+    /// The handler failed or panicked, and details are not exposed.
+    Internal,
+    /// The handler let go of the request without answering it.
+    Unanswered,
+    /// The request's body does not decode as what the service expects.
+    BadRequest,
+    /// The peer has no room for another request.
+    Overloaded,
+    /// The peer does not serve requests.
+    NotAService,
+    /// The answer was larger than a body may be.
+    ResponseTooLarge,
+}
+
+impl RemoteErrorKind {
+    /// What the kind means, for a failure that has no details.
+    pub fn summary(self) -> &'static str {
+        match self {
+            Self::Failed => "the request failed",
+            Self::Internal => "internal service error",
+            Self::Unanswered => "the service let go of the request without an answer",
+            Self::BadRequest => "the request does not decode",
+            Self::Overloaded => "the service has no room for another request",
+            Self::NotAService => "the peer does not serve requests",
+            Self::ResponseTooLarge => "the response is larger than a body may be",
+        }
+    }
+}
