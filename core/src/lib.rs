@@ -61,6 +61,7 @@ mod service;
 mod serving;
 #[cfg(feature = "alloc")]
 pub mod transport;
+pub mod trunk;
 
 pub use failure::{Refusal, RemoteErrorKind};
 pub use id::{Incarnation, LinkId, ReplyToken, RequestId};
