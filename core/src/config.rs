@@ -9,7 +9,7 @@ use core::time::Duration;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Config {
-    /// Requests that may be pending or answered but not yet collected, at least 1. Default 1024.
+    /// Requests that may be pending or answered but not yet collected, 1 to 65,536. Default 1024.
     pub requests: usize,
     /// Requests of peers that may be accepted and not yet answered, at least 1. Default 65536.
     ///

@@ -22,7 +22,7 @@ use crate::failure::{Refusal, RemoteErrorKind};
 use crate::frame::{self, Frame, Input, Reader};
 use crate::id::{Incarnation, LinkId, ReplyToken, RequestId};
 use crate::link::{Link, State};
-use crate::message::Head;
+use crate::message::{Head, MAX_SLOTS};
 use crate::serving::Serving;
 use crate::table::{BoxedTable, Entry};
 use crate::time::{Instant, earlier};
@@ -83,7 +83,8 @@ pub(crate) type WriteBody<'a> = &'a mut dyn FnMut(&mut Vec<u8>, usize) -> Result
 
 impl Endpoint {
     /// An endpoint for the member `name` in this life of it.
-    pub fn new(name: &str, incarnation: Incarnation, config: Config) -> Self {
+    pub fn new(name: &str, incarnation: Incarnation, mut config: Config) -> Self {
+        config.requests = config.requests.clamp(1, MAX_SLOTS);
         Self {
             name: name.into(),
             incarnation,
@@ -488,6 +489,6 @@ impl Endpoint {
 fn first_generation(incarnation: Incarnation) -> u64 {
     let bits = incarnation.as_bits();
     let mixed = (bits as u64 ^ (bits >> 64) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    // 56 bits: the head of a response stays within 16 bytes.
-    (mixed >> 32) << 24
+    // Far enough below the end of 64 bits that no life counts up to it.
+    (mixed >> 25) << 24
 }

@@ -1,7 +1,7 @@
 //! What peers tell each other of failures: the part of errors that travels.
 
 /// Why a peer would not have a link, as it says itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
     /// It speaks another version of the protocol.
@@ -19,7 +19,7 @@ pub enum Refusal {
 }
 
 /// What kind of failure a peer reports for a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RemoteErrorKind {
     /// The handler failed, and said so.
@@ -39,6 +39,33 @@ pub enum RemoteErrorKind {
 }
 
 impl RemoteErrorKind {
+    /// What the kind is on the wire.
+    pub(crate) fn code(self) -> u64 {
+        match self {
+            Self::Failed => 0,
+            Self::Internal => 1,
+            Self::Unanswered => 2,
+            Self::BadRequest => 3,
+            Self::Overloaded => 4,
+            Self::NotAService => 5,
+            Self::ResponseTooLarge => 6,
+        }
+    }
+
+    /// The kind with this [`code`](Self::code).
+    pub(crate) fn from_code(code: u64) -> Option<Self> {
+        Some(match code {
+            0 => Self::Failed,
+            1 => Self::Internal,
+            2 => Self::Unanswered,
+            3 => Self::BadRequest,
+            4 => Self::Overloaded,
+            5 => Self::NotAService,
+            6 => Self::ResponseTooLarge,
+            _ => return None,
+        })
+    }
+
     /// What the kind means, for a failure that has no details.
     pub fn summary(self) -> &'static str {
         match self {

@@ -44,7 +44,7 @@ impl fmt::Debug for Incarnation {
 ///
 /// Generations count the requests of the endpoint's life in 64 bits, so the id of a call that has ended
 /// never matches a later call.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId {
     pub(crate) slot: u32,
     pub(crate) generation: u64,

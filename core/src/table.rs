@@ -4,6 +4,8 @@
 use alloc::boxed::Box;
 
 use crate::id::{LinkId, RequestId};
+#[cfg(feature = "alloc")]
+use crate::message::MAX_SLOTS;
 use crate::time::Instant;
 
 const NONE: u32 = u32::MAX;
@@ -52,9 +54,9 @@ pub(crate) type BoxedTable = Table<Box<[Slot]>, Box<[u32]>>;
 
 #[cfg(feature = "alloc")]
 impl BoxedTable {
-    /// An empty table of `capacity` slots, at least one.
+    /// An empty table of `capacity` slots, at least one and at most [`MAX_SLOTS`].
     pub(crate) fn new(capacity: usize) -> Self {
-        let capacity = capacity.clamp(1, NONE as usize - 1);
+        let capacity = capacity.clamp(1, MAX_SLOTS);
         Self::over((0..capacity).map(|_| Slot::VACANT).collect(), (0..capacity).map(|_| NONE).collect())
     }
 }

@@ -106,10 +106,7 @@ fn run(calls: bool, bytes: &[u8], sizes: &[usize]) -> (Vec<Seen>, ipcm_core::Cou
 
 fn head() -> impl Strategy<Value = Head> {
     // Half of them the ids of requests that are pending.
-    let first = linked(true).0.pending_ids().next().unwrap();
-    let mut encoded = [0; 32];
-    let (_, first): (u32, u64) =
-        postcard::from_bytes(postcard::to_slice(&first, &mut encoded).unwrap()).unwrap();
+    let first = wire::id_of(linked(true).0.pending_ids().next().unwrap()).generation;
     let id =
         (0..4u32, 0..8u64).prop_map(move |(slot, generation)| wire::request_id(slot, first + generation));
     prop_oneof![

@@ -24,7 +24,7 @@ impl Endpoint {
         body: WriteBody<'_>,
     ) -> Result<RequestId, SendError> {
         let position = self.writable(link)?.outbox.end();
-        let limit = self.config.requests.max(1);
+        let limit = self.config.requests;
         let id = self
             .table
             .insert(Entry { link, position, deadline })

@@ -1,10 +1,10 @@
 //! A peer that does not behave: it answers twice, unasked and wrongly, and sends junk.
 
+use ipcm_core::RemoteErrorKind;
 use ipcm_core::memory::Network;
-use ipcm_core::{RemoteErrorKind, RequestId};
 
 use crate::common::raw::Raw;
-use crate::common::wire::{self, Head};
+use crate::common::wire::{self, Head, Id};
 use crate::payload::{Ask, Wish};
 use crate::random::Random;
 use crate::world::HOSTILE;
@@ -13,7 +13,7 @@ pub(crate) struct Hostile {
     raw: Raw,
     /// Links that frames have come on.
     links: Vec<usize>,
-    asked: Vec<(usize, RequestId)>,
+    asked: Vec<(usize, Id)>,
     numbers: u64,
 }
 
