@@ -16,8 +16,11 @@ use crate::clock::{Monotonic, timespec_until};
 /// How long a plain blocking receive waits before the rest of the member is looked at as well.
 ///
 /// A receive timeout costs nothing once set, where a poll costs a system call; but it is a jiffy late and
-/// sees one socket only.
+/// sees one socket only. Where answers take longer than that, as those of a service with hundreds of callers
+/// do, it is doubled until they do not, but not beyond [`LONGEST_SLICE`].
 const SLICE: Duration = Duration::from_millis(4);
+/// See [`SLICE`].
+const LONGEST_SLICE: Duration = Duration::from_millis(32);
 /// The smallest packet that is tried when the socket's buffer is small.
 const SMALLEST_PACKET: usize = 1024;
 
@@ -35,7 +38,9 @@ pub(super) struct Connection {
     pub(super) is_dead: bool,
     /// What the epoll watches it for; `None` if it is not in the epoll.
     pub(super) interest: Option<Interest>,
-    has_timeout: bool,
+    /// The receive timeout that a blocking receive is to have, and the one that the socket has.
+    slice: Duration,
+    slice_set: Option<Duration>,
     /// The longest packet that the socket's buffer takes.
     packet: usize,
 }
@@ -64,7 +69,8 @@ impl Connection {
             pidfd: None,
             is_dead: false,
             interest: None,
-            has_timeout: false,
+            slice: SLICE,
+            slice_set: None,
             packet,
         };
         if watch_process {
@@ -115,8 +121,9 @@ impl Connection {
         deadline: Option<Instant>,
         others: BorrowedFd<'_>,
     ) -> Progress {
-        let is_soon = deadline.is_some_and(|deadline| deadline.saturating_since(now) < 4 * SLICE);
-        if !is_soon && self.set_slice() {
+        let is_soon = deadline.is_some_and(|deadline| deadline.saturating_since(now) < 4 * self.slice);
+        let has_slice = !is_soon && self.set_slice();
+        if has_slice {
             match self.receive_with(buffer, RecvFlags::empty()) {
                 Progress::Blocked => now = Monotonic.now(),
                 progress => return progress,
@@ -125,16 +132,22 @@ impl Connection {
         let mut fds = [PollFd::new(&self.socket, PollFlags::IN), PollFd::new(&others, PollFlags::IN)];
         let timeout = deadline.map(|deadline| timespec_until(now, deadline));
         let found = poll(&mut fds, timeout.as_ref());
-        let is_readable = found.is_ok() && !fds[0].revents().is_empty();
+        let [is_readable, are_others] = [0, 1].map(|at| found.is_ok() && !fds[at].revents().is_empty());
+        if are_others {
+            self.slice = SLICE;
+        } else if is_readable && has_slice {
+            self.slice = LONGEST_SLICE.min(2 * self.slice);
+        }
         if is_readable { self.receive(buffer) } else { Progress::Blocked }
     }
 
     /// Has a blocking receive end after a slice; false if that cannot be had.
     fn set_slice(&mut self) -> bool {
-        if !self.has_timeout {
-            self.has_timeout = set_socket_timeout(&self.socket, Timeout::Recv, Some(SLICE)).is_ok();
+        if self.slice_set != Some(self.slice) {
+            let set = set_socket_timeout(&self.socket, Timeout::Recv, Some(self.slice));
+            self.slice_set = set.is_ok().then_some(self.slice);
         }
-        self.has_timeout
+        self.slice_set.is_some()
     }
 
     fn receive_with(&mut self, buffer: &mut [u8], flags: RecvFlags) -> Progress {
