@@ -1,5 +1,6 @@
 //! A client: one process's membership under one peer name. The endpoint, a transport and a clock together.
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -7,7 +8,7 @@ use alloc::{string::String, vec};
 use core::mem;
 use core::ops::Range;
 
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashSet;
 
 use crate::config::Overflow;
 use crate::endpoint::Endpoint;
@@ -19,10 +20,12 @@ use crate::id::{Incarnation, LinkId, ReplyToken, RequestId};
 use crate::time::{Clock, Instant, earlier};
 use crate::transport::{ConnectError, PeerChange, Progress, Transport, TransportEvent};
 
+mod finished;
 mod intake;
 mod received;
 mod sending;
 
+use finished::{Ended, Finished};
 pub(crate) use intake::Lent;
 pub use received::{Message, Response};
 pub(crate) use sending::connect_failed;
@@ -52,20 +55,27 @@ pub struct Client<T, C> {
     clock: C,
     /// The packet that came last.
     packet: Vec<u8>,
+    /// What of it has yet to be taken in.
+    rest: Option<Rest>,
+    /// Nothing is left in the packet for later: someone else waits for what comes.
+    eager: bool,
     /// Who refers to bytes of `packet`; at most one does.
     pinned: Option<Pin>,
     /// Requests that have ended and were not collected.
-    finished: HashMap<RequestId, Finished>,
+    finished: Finished,
     /// Requests whose end must be announced in `announced`.
     announce: HashSet<RequestId>,
     announced: VecDeque<RequestId>,
     inbox: VecDeque<Inbound>,
+    /// Whose request was dealt with last: the next is likely to be the same peer's.
+    sender: Option<(LinkId, Arc<str>)>,
     /// What has come from peers that do not take in what they are answered.
     kept_back: BTreeMap<LinkId, VecDeque<Inbound>>,
     changes: VecDeque<PeerChange>,
     spare: heapless::Vec<Vec<u8>, SPARE_BUFFERS>,
-    /// The body that was given out last.
+    /// The body that was given out last, and who had sent it if its link is over.
     given: Vec<u8>,
+    given_by: Arc<str>,
     /// The link whose end is of interest, and its end: what had left on it, and why it ended.
     watched: Option<LinkId>,
     watched_end: Option<(u64, GoneReason)>,
@@ -108,12 +118,17 @@ pub(crate) enum Stored {
     Own { buffer: Vec<u8>, at: usize },
 }
 
-#[derive(Debug)]
-struct Finished {
-    /// Counts ends, so that the first of several can be told.
-    order: u64,
-    peer: Arc<str>,
-    result: Result<Stored, RequestError>,
+/// The part of a packet that has yet to be taken in: one frame after the other, as somebody asks for it.
+///
+/// So the answer that is awaited, or the request that is next, is used where it lies, however many have come
+/// with it.
+#[derive(Clone, Copy, Debug)]
+struct Rest {
+    link: LinkId,
+    /// When the packet came.
+    came: Instant,
+    taken: usize,
+    len: usize,
 }
 
 /// A request or message of a peer, in the order of arrival.
@@ -121,7 +136,6 @@ struct Finished {
 pub(crate) struct Inbound {
     pub(crate) link: LinkId,
     pub(crate) from: Arc<str>,
-    pub(crate) incarnation: Option<Incarnation>,
     pub(crate) kind: InboundKind,
     pub(crate) body: Stored,
 }
@@ -129,7 +143,18 @@ pub(crate) struct Inbound {
 #[derive(Debug)]
 pub(crate) enum InboundKind {
     Request(ReplyToken),
-    Message { sequence: u64, stamp: u64, broadcast: bool, cost: u32 },
+    // Boxed: requests, which are many more, are moved about as well.
+    Message(Box<MessageHead>),
+}
+
+/// What came with a message.
+#[derive(Debug)]
+pub(crate) struct MessageHead {
+    sequence: u64,
+    stamp: u64,
+    broadcast: bool,
+    cost: u32,
+    incarnation: Option<Incarnation>,
 }
 
 impl<T: Transport, C: Clock> Client<T, C> {
@@ -140,15 +165,19 @@ impl<T: Transport, C: Clock> Client<T, C> {
             transport,
             clock,
             packet: Vec::new(),
+            rest: None,
+            eager: false,
             pinned: None,
-            finished: HashMap::new(),
+            finished: Finished::default(),
             announce: HashSet::new(),
             announced: VecDeque::new(),
             inbox: VecDeque::new(),
+            sender: None,
             kept_back: BTreeMap::new(),
             changes: VecDeque::new(),
             spare: heapless::Vec::new(),
             given: Vec::new(),
+            given_by: "".into(),
             watched: None,
             watched_end: None,
             last_link: None,
@@ -186,6 +215,12 @@ impl<T: Transport, C: Clock> Client<T, C> {
     /// The present moment.
     pub fn now(&self) -> Instant {
         self.clock.now()
+    }
+
+    /// What the clock says to one who begins to send: requests that are gathered have one beginning.
+    #[inline]
+    pub(crate) fn begin(&mut self) -> Instant {
+        if self.corked { self.recent } else { self.look_at_clock() }
     }
 
     /// Reads the clock for what is about to be done.
@@ -237,6 +272,7 @@ impl<T: Transport, C: Clock> Client<T, C> {
 
     /// [`turn`](Self::turn), with a call of `each` after every packet, before its output is sent.
     pub(crate) fn turn_with(&mut self, deadline: Option<Instant>, each: EachPacket<'_, T, C>) -> bool {
+        self.take_rest();
         self.flush();
         let mut happened = self.settle_ends();
         if self.unclogged().is_some() {
@@ -269,6 +305,12 @@ impl<T: Transport, C: Clock> Client<T, C> {
         self.serves = true;
     }
 
+    /// Who sent the request that was just dealt with.
+    #[inline]
+    pub(crate) fn keep_sender(&mut self, link: LinkId, from: Arc<str>) {
+        self.sender = Some((link, from));
+    }
+
     /// The endpoint, for answers.
     pub(crate) fn endpoint_mut(&mut self) -> &mut Endpoint {
         &mut self.endpoint
@@ -284,7 +326,9 @@ impl<T: Transport, C: Clock> Client<T, C> {
     /// Gathers the requests that are sent from now on, or sends them at once again.
     pub(crate) fn set_corked(&mut self, corked: bool) {
         self.corked = corked;
-        if !corked {
+        if corked {
+            self.look_at_clock();
+        } else {
             self.flush();
         }
     }
@@ -294,8 +338,17 @@ impl<T: Transport, C: Clock> Client<T, C> {
         self.changes.drain(..).collect()
     }
 
+    /// Takes in at once whatever comes from now on, and leaves nothing in the packet for later calls.
+    ///
+    /// For one who waits for a descriptor of the transport: that tells of packets, not of what is left in one.
+    pub fn set_eager(&mut self) {
+        self.eager = true;
+        self.take_rest();
+    }
+
     /// The messages that have come, in order; the buffer is empty afterwards.
     pub fn messages(&mut self) -> Vec<Message> {
+        self.take_rest();
         let mut messages = Vec::new();
         let mut requests = VecDeque::new();
         for item in mem::take(&mut self.kept_back).into_values().flatten().rev() {
@@ -304,7 +357,7 @@ impl<T: Transport, C: Clock> Client<T, C> {
         while let Some(item) = self.inbox.pop_front() {
             match item.kind {
                 InboundKind::Request(_) => requests.push_back(item),
-                InboundKind::Message { .. } => messages.extend(self.open_message(item)),
+                InboundKind::Message(_) => messages.extend(self.open_message(item)),
             }
         }
         self.inbox = requests;
@@ -314,6 +367,7 @@ impl<T: Transport, C: Clock> Client<T, C> {
 
     /// Ends a request as the caller wishes; false if it had ended.
     pub fn cancel(&mut self, id: RequestId) -> bool {
+        self.take_rest();
         let cancelled = self.endpoint.cancel(id);
         self.settle_ends();
         self.flush();
@@ -324,12 +378,12 @@ impl<T: Transport, C: Clock> Client<T, C> {
     pub(crate) fn forget(&mut self, id: RequestId) {
         self.announce.remove(&id);
         self.cancel(id);
-        self.finished.remove(&id);
+        self.finished.remove(id);
     }
 
     /// The requests that have not ended, and those that were not collected.
     pub(crate) fn request_ids(&self) -> impl Iterator<Item = RequestId> + '_ {
-        self.endpoint.pending_ids().chain(self.finished.keys().copied())
+        self.endpoint.pending_ids().chain(self.finished.ids())
     }
 
     /// Requests that have not ended or were not collected.
@@ -338,12 +392,12 @@ impl<T: Transport, C: Clock> Client<T, C> {
     }
 
     pub(crate) fn is_finished(&self, id: RequestId) -> bool {
-        self.finished.contains_key(&id)
+        self.finished.get(id).is_some()
     }
 
     /// When a finished request ended, in the order of ends.
     pub(crate) fn end_order(&self, id: RequestId) -> Option<u64> {
-        self.finished.get(&id).map(|finished| finished.order)
+        self.finished.get(id).map(|ended| ended.order)
     }
 
     /// Announces the end of this request in [`next_announced`](Self::next_announced).
@@ -362,42 +416,47 @@ impl<T: Transport, C: Clock> Client<T, C> {
 
     /// Collects the end of a request.
     pub(crate) fn collect(&mut self, id: RequestId) -> Option<Result<Response<'_>, RequestError>> {
-        let finished = self.finished.remove(&id)?;
-        Some(match finished.result {
-            Err(error) => Err(error),
+        let Ended { link, peer, result, .. } = self.finished.remove(id)?;
+        let bytes = match result {
+            Err(error) => return Some(Err(*error)),
             Ok(Stored::InPacket(range)) => {
                 self.pinned = None;
-                Ok(Response { peer: finished.peer, bytes: &self.packet[range] })
+                &self.packet[range]
             }
             Ok(Stored::Own { buffer, at }) => {
                 let used = mem::replace(&mut self.given, buffer);
                 self.keep_spare(used);
-                Ok(Response { peer: finished.peer, bytes: &self.given[at..] })
+                &self.given[at..]
             }
-        })
+        };
+        if let Some(peer) = peer {
+            self.given_by = peer;
+        }
+        Some(Ok(Response::new(self.endpoint.peer(link).unwrap_or(&self.given_by), bytes)))
     }
 
     /// Collects the end of a request with the buffer of its response.
     pub(crate) fn collect_owned(&mut self, id: RequestId) -> Option<Result<(Arc<str>, Lent), RequestError>> {
-        let finished = self.finished.remove(&id)?;
-        Some(finished.result.map(|body| (finished.peer, self.lend(body))))
+        let Ended { link, peer, result, .. } = self.finished.remove(id)?;
+        let peer = peer.or_else(|| self.endpoint.peer(link).cloned()).unwrap_or_else(|| "".into());
+        Some(result.map(|body| (peer, self.lend(body))).map_err(|error| *error))
     }
 
     /// Collects the requests that failed, in the order in which they ended.
     pub(crate) fn collect_failures(&mut self) -> Vec<(RequestId, RequestError)> {
-        let failed = self.finished.extract_if(|_, finished| finished.result.is_err());
-        let mut failed: Vec<_> = failed.collect();
-        failed.sort_by_key(|(_, finished)| finished.order);
-        let error = |(id, finished): (RequestId, Finished)| finished.result.err().map(|error| (id, error));
+        let mut failed = self.finished.remove_failed();
+        failed.sort_by_key(|(_, ended)| ended.order);
+        let error = |(id, ended): (RequestId, Ended)| ended.result.err().map(|error| (id, *error));
         failed.into_iter().filter_map(error).collect()
     }
 
     /// Ends a request as one that was not answered in time.
     pub(crate) fn time_out(&mut self, id: RequestId) {
+        self.take_rest();
         let Some(peer) = self.endpoint.request_peer(id).cloned() else { return };
         self.cancel(id);
-        if let Some(finished) = self.finished.get_mut(&id) {
-            finished.result = Err(RequestError::TimedOut { peer });
+        if let Some(ended) = self.finished.get_mut(id) {
+            ended.result = Err(Box::new(RequestError::TimedOut { peer }));
         }
     }
 

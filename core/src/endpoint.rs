@@ -40,6 +40,8 @@ pub struct Endpoint {
     free_links: Vec<u32>,
     /// The link on which each peer is spoken to.
     routes: HashMap<Arc<str>, LinkId>,
+    /// One of them: the only one, or the latest.
+    latest_route: Option<LinkId>,
     table: BoxedTable,
     serving: Serving,
     /// Links with output that the driver has not been told of.
@@ -49,7 +51,7 @@ pub struct Endpoint {
     /// Accepted links and when their patience for a hello ends, in that order.
     greetings: VecDeque<(Instant, LinkId)>,
     suspended: Vec<LinkId>,
-    cancelled: Vec<(RequestId, Arc<str>)>,
+    cancelled: Vec<(RequestId, LinkId)>,
     /// Keys of accepted requests whose callers have given up or gone.
     withdrawn: Vec<u64>,
     /// A buffer for the next large body, in or out.
@@ -94,6 +96,7 @@ impl Endpoint {
             links: Vec::new(),
             free_links: Vec::new(),
             routes: HashMap::new(),
+            latest_route: None,
             output: VecDeque::new(),
             closing: VecDeque::new(),
             greetings: VecDeque::new(),
@@ -164,7 +167,10 @@ impl Endpoint {
 
     /// The link on which a peer is spoken to, open or opening.
     pub fn route(&self, peer: &str) -> Option<LinkId> {
-        self.routes.get(peer).copied()
+        match self.latest_route {
+            Some(link) if self.peer(link).is_some_and(|known| **known == *peer) => Some(link),
+            _ => self.routes.get(peer).copied(),
+        }
     }
 
     /// The name of the peer at the end of a link; empty before its hello.
@@ -226,7 +232,7 @@ impl Endpoint {
         let link = self
             .add_link(Link::new(State::Calling, peer.clone(), &self.config))
             .ok_or(SendError::TooManyLinks { limit: self.config.links })?;
-        self.routes.insert(peer, link);
+        self.set_route(peer, Some(link));
         self.say_hello(link);
         Ok(link)
     }
@@ -274,7 +280,7 @@ impl Endpoint {
         // back, before the news of it; if it is dead, the link is found closed when it is used.
         let rival = self.routes.get(&peer).and_then(|&route| self.link(route));
         if rival.is_none_or(Link::is_closed) {
-            self.routes.insert(peer, link);
+            self.set_route(peer, Some(link));
         }
         self.say_hello(link);
     }
@@ -322,14 +328,14 @@ impl Endpoint {
     /// says so; early or often is harmless.
     pub fn poll_event(&mut self, now: Instant) -> Option<Event<'static>> {
         self.expire_links(now);
-        if let Some((id, peer)) = self.cancelled.pop() {
-            return Some(Event::Ended { id, peer, end: End::Cancelled });
+        if let Some((id, link)) = self.cancelled.pop() {
+            return Some(Event::Ended { id, link, end: End::Cancelled });
         }
-        if let Some((id, entry)) = self.table.expire(now) {
-            let peer = self.end_on(entry.link);
+        if let Some((id, Entry { link, .. })) = self.table.expire(now) {
+            self.end_on(link);
             // The peer counts the time from when it read the request, which may have been late.
-            self.push(entry.link, &Head::Cancel { id }, &mut |_, _| Ok(())).unwrap_or_default();
-            return Some(Event::Ended { id, peer, end: End::TimedOut });
+            self.push(link, &Head::Cancel { id }, &mut |_, _| Ok(())).unwrap_or_default();
+            return Some(Event::Ended { id, link, end: End::TimedOut });
         }
         self.poll_closing()
     }
@@ -397,9 +403,9 @@ impl Endpoint {
             && let Some((id, entry)) = self.table.remove_on(link, from)
         {
             self.closing[0].1 = id.slot + 1;
-            let peer = self.end_on(link);
+            self.end_on(link);
             let end = End::Gone { reason, sent: entry.position < left };
-            return Some(Event::Ended { id, peer, end });
+            return Some(Event::Ended { id, link, end });
         }
         self.closing.pop_front();
         let held = self.free(link)?;
@@ -426,13 +432,9 @@ impl Endpoint {
     }
 
     /// One request of this link has ended.
-    fn end_on(&mut self, link: LinkId) -> Arc<str> {
-        match self.link_mut(link) {
-            Some(held) => {
-                held.pending -= 1;
-                held.peer.clone()
-            }
-            None => "".into(),
+    fn end_on(&mut self, link: LinkId) {
+        if let Some(held) = self.link_mut(link) {
+            held.pending -= 1;
         }
     }
 
@@ -467,17 +469,25 @@ impl Endpoint {
         let other = self
             .links()
             .find(|&other| other != link && self.peer(other) == Some(&peer) && self.is_open(other));
-        match other {
-            Some(other) => self.routes.insert(peer, other),
-            None => self.routes.remove(&peer),
-        };
+        self.set_route(peer, other);
     }
 
+    /// Speaks to a peer on this link from now on, or on none.
+    fn set_route(&mut self, peer: Arc<str>, link: Option<LinkId>) {
+        match link {
+            Some(link) => self.routes.insert(peer, link),
+            None => self.routes.remove(&peer),
+        };
+        self.latest_route = link;
+    }
+
+    #[inline]
     fn link(&self, id: LinkId) -> Option<&Link> {
         let slot = self.links.get(id.index())?;
         slot.link.as_ref().filter(|_| slot.generation == id.generation)
     }
 
+    #[inline]
     fn link_mut(&mut self, id: LinkId) -> Option<&mut Link> {
         let slot = self.links.get_mut(id.index())?;
         slot.link.as_mut().filter(|_| slot.generation == id.generation)

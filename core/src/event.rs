@@ -56,8 +56,8 @@ pub enum Event<'i> {
     Ended {
         /// Which.
         id: RequestId,
-        /// Who was asked.
-        peer: Arc<str>,
+        /// The link it went out on; [`Endpoint::peer`](crate::Endpoint::peer) tells whose it is.
+        link: LinkId,
         /// How it ended.
         end: End<'i>,
     },

@@ -73,6 +73,16 @@ impl<'i> Input<'i> {
         Self { bytes, at: 0 }
     }
 
+    /// What is left of `bytes` once `taken` of them were.
+    pub(crate) fn go_on(bytes: &'i [u8], taken: usize) -> Self {
+        Self { bytes, at: taken }
+    }
+
+    /// How many bytes were taken.
+    pub(crate) fn taken(&self) -> usize {
+        self.at
+    }
+
     fn rest(&self) -> &'i [u8] {
         &self.bytes[self.at..]
     }

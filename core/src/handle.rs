@@ -161,7 +161,7 @@ impl<T: Transport, C: Clock> Handle<T, C> {
         payload: &(impl Serialize + ?Sized),
         timeout: impl Into<Option<Duration>>,
     ) -> Result<RequestId, SendError> {
-        let deadline = deadline_after(self.client.look_at_clock(), timeout.into());
+        let deadline = deadline_after(self.client.begin(), timeout.into());
         self.client.request_now(peer, deadline, &mut |out, limit| encode_into(payload, out, limit))
     }
 
@@ -176,7 +176,7 @@ impl<T: Transport, C: Clock> Handle<T, C> {
         payload: &[u8],
         timeout: impl Into<Option<Duration>>,
     ) -> Result<RequestId, SendError> {
-        let deadline = deadline_after(self.client.look_at_clock(), timeout.into());
+        let deadline = deadline_after(self.client.begin(), timeout.into());
         self.client.request_now(peer, deadline, &mut |out, limit| append_bytes(payload, out, limit))
     }
 
@@ -201,7 +201,7 @@ impl<T: Transport, C: Clock> Handle<T, C> {
     }
 
     /// Gathers the requests that `send` sends, many to a packet, and hands them to the transport at its end,
-    /// or when it waits.
+    /// or when it waits. Their timeouts run from the beginning of the batch.
     ///
     /// A request whose peer turns out to be gone is then not sent again to the peer's next life: it ends as
     /// [`RequestError::NotSent`].
@@ -224,21 +224,27 @@ impl<T: Transport, C: Clock> Handle<T, C> {
         id: RequestId,
         timeout: impl Into<Option<Duration>>,
     ) -> Result<Response<'_>, RequestError> {
-        let deadline = deadline_after(self.client.look_at_clock(), timeout.into());
         if self.callbacks.contains_key(&id) {
             return Err(RequestError::HasCallback { id });
         }
+        if self.callbacks.is_empty() && self.client.take_until_finished(id) {
+            return self.client.collect(id).unwrap_or(Err(RequestError::UnknownId { id }));
+        }
+        let deadline = deadline_after(self.client.look_at_clock(), timeout.into());
         self.await_end(id, deadline)
     }
 
     fn await_end(&mut self, id: RequestId, deadline: Option<Instant>) -> Result<Response<'_>, RequestError> {
-        while !self.client.is_finished(id) {
+        while !self.client.take_until_finished(id) {
             if !self.client.endpoint().is_pending(id) {
                 return Err(RequestError::UnknownId { id });
             }
             let happened = self.client.advance(id, deadline);
-            self.run_callbacks();
-            if self.client.is_over(deadline, happened) && !self.client.is_finished(id) {
+            if !self.callbacks.is_empty() {
+                self.client.take_rest();
+                self.run_callbacks();
+            }
+            if self.client.is_over(deadline, happened) && !self.client.take_until_finished(id) {
                 let peer = self.client.endpoint().request_peer(id).cloned();
                 self.client.forget(id);
                 return Err(RequestError::TimedOut { peer: peer.unwrap_or_else(|| self.service.clone()) });
@@ -247,8 +253,9 @@ impl<T: Transport, C: Clock> Handle<T, C> {
         self.client.collect(id).unwrap_or(Err(RequestError::UnknownId { id }))
     }
 
-    /// The end of a request that has ended, once; `None` while it is pending. Nothing is taken in.
+    /// The end of a request that has ended, once; `None` while it is pending. Nothing is received.
     pub fn take_response(&mut self, id: RequestId) -> Option<Result<Response<'_>, RequestError>> {
+        self.client.take_rest();
         if self.callbacks.contains_key(&id) {
             return Some(Err(RequestError::HasCallback { id }));
         }
@@ -466,7 +473,7 @@ impl<T: Transport, C: Clock> Handle<T, C> {
             let Some(callback) = self.callbacks.remove(&id) else { continue };
             match self.client.collect_owned(id) {
                 Some(Ok((peer, body))) => {
-                    callback(self, Ok(Response::new(peer, body.bytes())));
+                    callback(self, Ok(Response::new(&peer, body.bytes())));
                     self.client.take_back(body);
                 }
                 Some(Err(error)) => callback(self, Err(error)),

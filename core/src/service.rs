@@ -16,7 +16,7 @@ use crate::transport::Transport;
 #[derive(Clone, Debug)]
 pub struct Request<'s> {
     /// Who asks: the name bound to the connection it came on.
-    pub from: Arc<str>,
+    pub from: &'s Arc<str>,
     /// When the caller gives up, by the service's clock; `None` if it does not.
     pub deadline: Option<Instant>,
     /// The payload.
@@ -111,7 +111,7 @@ fn dispatch<T: Transport, C: Clock>(
 ) {
     let token = match item.kind {
         InboundKind::Request(token) => token,
-        InboundKind::Message { .. } => {
+        InboundKind::Message(_) => {
             if let Some(message) = client.open_message(item) {
                 handler.handle_message(client, message);
             }
@@ -125,8 +125,9 @@ fn dispatch<T: Transport, C: Clock>(
     }
     let deadline = client.endpoint().caller_deadline(&token);
     let body = client.lend(item.body);
-    handler.handle_request(client, Request { from: item.from, deadline, body: body.bytes() }, token);
+    handler.handle_request(client, Request { from: &item.from, deadline, body: body.bytes() }, token);
     client.take_back(body);
+    client.keep_sender(item.link, item.from);
 }
 
 impl<T: Transport, C: Clock> Client<T, C> {

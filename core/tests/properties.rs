@@ -74,11 +74,11 @@ fn note(endpoint: &mut Endpoint, event: Event<'_>, seen: &mut Vec<Seen>) {
             endpoint.settle(link, cost);
             (format!("message {link:?} {sequence} {stamp} {broadcast} {cost}"), body.to_vec())
         }
-        Event::Ended { id, peer, end: End::Response(body) } => {
-            (format!("response {id} {peer}"), body.to_vec())
+        Event::Ended { id, link, end: End::Response(body) } => {
+            (format!("response {id} {link:?}"), body.to_vec())
         }
-        Event::Ended { id, peer, end: End::Failure { kind, detail } } => {
-            (format!("failure {id} {peer} {kind:?}"), detail.to_vec())
+        Event::Ended { id, link, end: End::Failure { kind, detail } } => {
+            (format!("failure {id} {link:?} {kind:?}"), detail.to_vec())
         }
         // How much had left does depend on the pieces.
         Event::Closed { link, peer, reason, .. } => {

@@ -224,7 +224,7 @@ impl Handle {
     }
 
     /// Gathers the requests that `send` sends, many to a packet, and hands them to the transport at its end,
-    /// or when it waits.
+    /// or when it waits. Their timeouts run from the beginning of the batch.
     ///
     /// A request whose peer turns out to be gone is then not sent again to the peer's next life: it ends as
     /// [`RequestError::NotSent`].
@@ -418,7 +418,9 @@ impl Handle {
     /// [`SendError::Bus`] and [`SendError::NotPermitted`] if the bus cannot be joined or watched.
     pub fn select_handles(&mut self) -> Result<[OwnedFd; 1], SendError> {
         let bus = |error: rustix::io::Errno| SendError::Bus { detail: error.to_string() };
-        let readiness = self.core()?.client_mut().transport_mut().readiness().map_err(bus)?;
+        let client = self.core()?.client_mut();
+        client.set_eager();
+        let readiness = client.transport_mut().readiness().map_err(bus)?;
         Ok([rustix::io::fcntl_dupfd_cloexec(readiness, 0).map_err(bus)?])
     }
 

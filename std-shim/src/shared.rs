@@ -74,8 +74,10 @@ impl SharedHandle {
     ///
     /// Why the bus could not be joined.
     pub fn new(mut handle: Handle) -> Result<Self, JoinError> {
-        let transport = handle.join()?.client_mut().transport_mut();
-        let readiness = transport.readiness().and_then(|fd| rustix::io::fcntl_dupfd_cloexec(fd, 0));
+        let client = handle.join()?.client_mut();
+        client.set_eager();
+        let readiness =
+            client.transport_mut().readiness().and_then(|fd| rustix::io::fcntl_dupfd_cloexec(fd, 0));
         let readiness = readiness.map_err(|error| handle.system_error("watching the bus", error))?;
         let waker = handle.join()?.client_mut().transport_mut().waker();
         let waker = waker.map_err(|error| handle.system_error("making a descriptor", error))?;

@@ -35,6 +35,7 @@ impl<T: Transport, C: Clock> Client<T, C> {
 
     /// Handles one event. Returns whether anything came of it; a transport may report too much.
     fn take_event(&mut self, event: TransportEvent) -> bool {
+        self.take_rest();
         match event {
             TransportEvent::Incoming => return self.accept(),
             TransportEvent::Readable(link) => {
@@ -85,6 +86,7 @@ impl<T: Transport, C: Clock> Client<T, C> {
     }
 
     fn settle_events(&mut self, now: Instant) -> bool {
+        self.take_rest();
         let mut any = false;
         while let Some(event) = self.endpoint.poll_event(now) {
             any = true;
@@ -137,10 +139,12 @@ impl<T: Transport, C: Clock> Client<T, C> {
                 break;
             }
         }
+        self.take_rest();
     }
 
     /// Makes the packet buffer free for another packet.
     pub(super) fn prepare_packet(&mut self) {
+        self.take_rest();
         if self.pinned.is_some() {
             let packet = mem::take(&mut self.packet);
             self.unpin(&packet);
@@ -151,21 +155,55 @@ impl<T: Transport, C: Clock> Client<T, C> {
         }
     }
 
-    /// Takes in the first `n` bytes of the packet buffer.
-    pub(super) fn take_packet(&mut self, link: LinkId, n: usize) {
+    /// The first `n` bytes of the packet buffer are to be taken in.
+    fn take_packet(&mut self, link: LinkId, n: usize) {
         self.last_link = Some(link);
+        let came = self.look_at_clock();
+        self.rest = Some(Rest { link, came, taken: 0, len: n });
+        if self.eager {
+            self.take_rest();
+        }
+    }
+
+    /// Takes in all that is left of the packet.
+    #[inline]
+    pub(crate) fn take_rest(&mut self) {
+        while self.take_next() {}
+    }
+
+    /// Takes in the next of what is left of the packet; false if nothing is.
+    #[inline]
+    pub(crate) fn take_next(&mut self) -> bool {
+        let Some(rest) = self.rest else { return false };
         let packet = mem::take(&mut self.packet);
-        let mut input = Input::new(&packet[..n]);
-        let now = self.look_at_clock();
-        while let Some(event) = self.endpoint.poll_input(now, link, &mut input) {
+        let mut input = Input::go_on(&packet[..rest.len], rest.taken);
+        let event = self.endpoint.poll_input(rest.came, rest.link, &mut input);
+        let taken = input.taken();
+        self.rest = (event.is_some() && taken < rest.len).then_some(Rest { taken, ..rest });
+        let any = event.is_some();
+        if let Some(event) = event {
             self.handle_event(event, &packet);
         }
         self.packet = packet;
+        any
+    }
+
+    /// Takes in what is left of the packet until this request has ended; false if it has not by then.
+    #[inline]
+    pub(crate) fn take_until_finished(&mut self, id: RequestId) -> bool {
+        loop {
+            if self.is_finished(id) {
+                return true;
+            }
+            if !self.take_next() {
+                return false;
+            }
+        }
     }
 
     fn handle_event(&mut self, event: Event<'_>, packet: &[u8]) {
         match event {
-            Event::Ended { id, peer, end } => self.finish(id, peer, end, packet),
+            Event::Ended { id, link, end } => self.finish(id, link, end, packet),
             Event::Request { token, link, body } if self.serves => {
                 self.push_inbound(link, InboundKind::Request(token), body, packet);
             }
@@ -174,7 +212,9 @@ impl<T: Transport, C: Clock> Client<T, C> {
                 self.endpoint.fail(now, token, RemoteErrorKind::NotAService, "");
             }
             Event::Message { link, sequence, stamp, broadcast, cost, body } => {
-                let kind = InboundKind::Message { sequence, stamp, broadcast, cost };
+                let incarnation = self.endpoint.peer_incarnation(link);
+                let head = MessageHead { sequence, stamp, broadcast, cost, incarnation };
+                let kind = InboundKind::Message(Box::new(head));
                 self.push_inbound(link, kind, body, packet);
                 self.bound_inbox();
             }
@@ -184,8 +224,9 @@ impl<T: Transport, C: Clock> Client<T, C> {
                 self.terminated = true;
                 self.arrivals += 1;
             }
-            Event::Closed { link, sent, reason, .. } => {
+            Event::Closed { link, peer, sent, reason, .. } => {
                 self.transport.close(link);
+                self.finished.keep_name(link, &peer);
                 if self.watched == Some(link) {
                     self.watched_end = Some((sent, reason));
                 }
@@ -203,37 +244,37 @@ impl<T: Transport, C: Clock> Client<T, C> {
         }
     }
 
-    fn finish(&mut self, id: RequestId, peer: Arc<str>, end: End<'_>, packet: &[u8]) {
+    fn finish(&mut self, id: RequestId, link: LinkId, end: End<'_>, packet: &[u8]) {
         let result = match end {
             End::Response(body) => Ok(self.store(body, packet, Pin::Finished(id))),
-            End::Failure { kind, detail } => {
-                let detail = String::from_utf8_lossy(&detail).into_owned();
-                Err(RequestError::Remote { peer: peer.clone(), error: RemoteError { kind, detail } })
-            }
-            End::TimedOut => Err(RequestError::TimedOut { peer: peer.clone() }),
-            End::Gone { reason, sent: true } => Err(RequestError::PeerGone { peer: peer.clone(), reason }),
-            End::Gone { reason, sent: false } => Err(RequestError::NotSent { peer: peer.clone(), reason }),
-            End::Cancelled => Err(RequestError::Cancelled { peer: peer.clone() }),
+            end => Err(Box::new(failure(self.name_of(link), end))),
         };
         self.ends += 1;
-        self.finished.insert(id, Finished { order: self.ends, peer, result });
+        self.finished.insert(id, Ended { order: self.ends, link, peer: None, result });
         if self.announce.contains(&id) {
             self.announced.push_back(id);
         }
     }
 
+    /// Who is at the other end of a link.
+    fn name_of(&self, link: LinkId) -> Arc<str> {
+        self.endpoint.peer(link).cloned().unwrap_or_else(|| "".into())
+    }
+
     fn push_inbound(&mut self, link: LinkId, kind: InboundKind, body: Body<'_>, packet: &[u8]) {
-        let from = self.endpoint.peer(link).cloned().unwrap_or_else(|| "".into());
-        let incarnation = self.endpoint.peer_incarnation(link);
+        let from = match self.sender.take() {
+            Some((known, from)) if known == link => from,
+            _ => self.name_of(link),
+        };
         let body = self.store(body, packet, Pin::Inbox);
         self.arrivals += 1;
-        self.inbox.push_back(Inbound { link, from, incarnation, kind, body });
+        self.inbox.push_back(Inbound { link, from, kind, body });
     }
 
     /// Keeps to the bound on buffered messages, where the oldest are to be dropped.
     fn bound_inbox(&mut self) {
         let Overflow::DropOldest { capacity } = self.endpoint.config().overflow else { return };
-        let is_message = |item: &Inbound| matches!(item.kind, InboundKind::Message { .. });
+        let is_message = |item: &Inbound| matches!(item.kind, InboundKind::Message(_));
         if self.inbox.len() <= capacity
             || self.inbox.iter().filter(|item| is_message(item)).count() <= capacity
         {
@@ -249,8 +290,9 @@ impl<T: Transport, C: Clock> Client<T, C> {
     }
 
     pub(crate) fn open_message(&mut self, item: Inbound) -> Option<Message> {
-        let InboundKind::Message { sequence, stamp, broadcast, .. } = item.kind else { return None };
         self.settle_inbound(&item);
+        let InboundKind::Message(head) = item.kind else { return None };
+        let MessageHead { sequence, stamp, broadcast, incarnation, .. } = *head;
         let content = match item.body {
             Stored::InPacket(range) => {
                 self.pinned = None;
@@ -261,9 +303,8 @@ impl<T: Transport, C: Clock> Client<T, C> {
                 buffer
             }
         };
-        let incarnation = item.incarnation?;
         let to = self.endpoint.name().clone();
-        Some(Message { from: item.from, incarnation, sequence, to, broadcast, stamp, content })
+        Some(Message { from: item.from, incarnation: incarnation?, sequence, to, broadcast, stamp, content })
     }
 
     /// Takes the first request or message that has come.
@@ -271,7 +312,7 @@ impl<T: Transport, C: Clock> Client<T, C> {
     /// Those of a peer that does not take in what it is answered are kept back, in their order, until it
     /// does: small requests for large answers would take any amount of memory.
     pub(crate) fn next_inbound(&mut self) -> Option<Inbound> {
-        while let Some(mut item) = self.inbox.pop_front() {
+        while let Some(mut item) = self.next_arrival() {
             if !self.endpoint.is_clogged(item.link) && !self.kept_back.contains_key(&item.link) {
                 return Some(item);
             }
@@ -285,6 +326,16 @@ impl<T: Transport, C: Clock> Client<T, C> {
             self.kept_back.remove(&link);
         }
         item
+    }
+
+    /// Takes the first request or message that has come, of all peers.
+    fn next_arrival(&mut self) -> Option<Inbound> {
+        loop {
+            match self.inbox.pop_front() {
+                None if self.take_next() => {}
+                first => return first,
+            }
+        }
     }
 
     /// How many requests and messages are kept back.
@@ -309,6 +360,12 @@ impl<T: Transport, C: Clock> Client<T, C> {
     /// Takes the buffer that a body lies in, so that the body outlasts whatever the client does.
     pub(crate) fn lend(&mut self, body: Stored) -> Lent {
         match body {
+            // What is left of the packet may be wanted while the body is lent.
+            Stored::InPacket(range) if self.rest.is_some() => {
+                self.pinned = None;
+                let buffer = copied(self.spare.pop(), &self.packet[range]);
+                Lent { range: 0..buffer.len(), buffer, is_packet: false }
+            }
             Stored::InPacket(range) => {
                 self.pinned = None;
                 Lent { buffer: mem::take(&mut self.packet), range, is_packet: true }
@@ -327,8 +384,8 @@ impl<T: Transport, C: Clock> Client<T, C> {
     }
 
     fn settle_inbound(&mut self, item: &Inbound) {
-        if let InboundKind::Message { cost, .. } = item.kind {
-            self.endpoint.settle(item.link, cost);
+        if let InboundKind::Message(head) = &item.kind {
+            self.endpoint.settle(item.link, head.cost);
         }
     }
 
@@ -348,9 +405,7 @@ impl<T: Transport, C: Clock> Client<T, C> {
     fn unpin(&mut self, packet: &[u8]) {
         let stored = match self.pinned.take() {
             None => return,
-            Some(Pin::Finished(id)) => {
-                self.finished.get_mut(&id).and_then(|finished| finished.result.as_mut().ok())
-            }
+            Some(Pin::Finished(id)) => self.finished.get_mut(id).and_then(|ended| ended.result.as_mut().ok()),
             Some(Pin::Inbox) => self.inbox.back_mut().map(|item| &mut item.body),
         };
         if let Some(stored) = stored
@@ -376,6 +431,22 @@ impl<T: Transport, C: Clock> Client<T, C> {
             1..=SPARE_CAPACITY => drop(self.spare.push(buffer)),
             _ => self.endpoint.recycle(buffer),
         }
+    }
+}
+
+/// What a request comes to that was not answered.
+#[cold]
+fn failure(peer: Arc<str>, end: End<'_>) -> RequestError {
+    match end {
+        End::Failure { kind, detail } => {
+            let detail = String::from_utf8_lossy(&detail).into_owned();
+            RequestError::Remote { peer, error: RemoteError { kind, detail } }
+        }
+        End::TimedOut => RequestError::TimedOut { peer },
+        End::Gone { reason, sent: true } => RequestError::PeerGone { peer, reason },
+        End::Gone { reason, sent: false } => RequestError::NotSent { peer, reason },
+        End::Cancelled => RequestError::Cancelled { peer },
+        End::Response(_) => unreachable!("that is no failure"),
     }
 }
 

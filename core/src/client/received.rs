@@ -40,18 +40,19 @@ impl Message {
 /// A response, in the buffers of the handle that received it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response<'h> {
-    pub(super) peer: Arc<str>,
-    pub(super) bytes: &'h [u8],
+    peer: &'h Arc<str>,
+    bytes: &'h [u8],
 }
 
 impl<'h> Response<'h> {
-    pub(crate) fn new(peer: Arc<str>, bytes: &'h [u8]) -> Self {
+    #[inline]
+    pub(crate) fn new(peer: &'h Arc<str>, bytes: &'h [u8]) -> Self {
         Self { peer, bytes }
     }
 
     /// Who answered.
-    pub fn peer(&self) -> &Arc<str> {
-        &self.peer
+    pub fn peer(&self) -> &'h Arc<str> {
+        self.peer
     }
 
     /// The payload.

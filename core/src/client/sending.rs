@@ -41,8 +41,8 @@ impl<T: Transport, C: Clock> Client<T, C> {
         body: WriteBody<'_>,
     ) -> Result<RequestId, SendError> {
         loop {
-            self.reach(peer, deadline)?;
-            match self.attempt_request(peer, deadline, body) {
+            let link = self.reach(peer, deadline)?;
+            match self.attempt_request(link, deadline, body) {
                 Ok(Some(id)) => return Ok(id),
                 // The link had died unnoticed: the peer may have come back in a new life.
                 Ok(None) => {}
@@ -65,7 +65,7 @@ impl<T: Transport, C: Clock> Client<T, C> {
     ) -> Result<A, CallError> {
         let deadline = deadline_after(self.look_at_clock(), timeout.into());
         let id = self.request_now(peer, deadline, &mut |out, limit| encode_into(payload, out, limit))?;
-        while !self.is_finished(id) {
+        while !self.take_until_finished(id) {
             self.advance(id, deadline);
         }
         let response = self.collect(id).unwrap_or(Err(RequestError::UnknownId { id }))?;
@@ -84,35 +84,37 @@ impl<T: Transport, C: Clock> Client<T, C> {
         deadline: Option<Instant>,
         body: WriteBody<'_>,
     ) -> Result<RequestId, SendError> {
+        self.take_rest();
         self.look_at_clock();
-        let sent = self.attempt_request(peer, deadline, body)?;
+        let link = self.route(peer)?;
+        let sent = self.attempt_request(link, deadline, body)?;
         sent.ok_or_else(|| SendError::WouldBlock { peer: peer.into() })
     }
 
     /// Sends a request if that needs no waiting; `None` if the link proved to be dead.
     fn attempt_request(
         &mut self,
-        peer: &str,
+        link: LinkId,
         deadline: Option<Instant>,
         body: WriteBody<'_>,
     ) -> Result<Option<RequestId>, SendError> {
         let limit = self.endpoint.config().requests;
         if self.in_flight() >= limit {
+            self.take_rest();
+        }
+        if self.in_flight() >= limit {
             return Err(SendError::TooManyInFlight { limit });
         }
-        let link = self.route(peer)?;
         let now = self.recent;
         let id = self.endpoint.request(now, link, deadline, body)?;
         if !self.corked || self.endpoint.backlog(link) >= T::PACKET {
             self.flush();
         }
-        match self.finished.get(&id).map(|finished| &finished.result) {
-            Some(Err(RequestError::NotSent { .. })) => {
-                self.finished.remove(&id);
-                Ok(None)
-            }
-            _ => Ok(Some(id)),
+        if self.finished.get(id).is_some_and(Ended::was_not_sent) {
+            self.finished.remove(id);
+            return Ok(None);
         }
+        Ok(Some(id))
     }
 
     /// Sends a message and returns once it is handed to the transport, at the latest at `deadline`.
@@ -234,7 +236,11 @@ impl<T: Transport, C: Clock> Client<T, C> {
     /// Waits for the hello of a peer that is being reached.
     fn await_hello(&mut self, peer: &str, link: LinkId, deadline: Option<Instant>) -> Result<(), SendError> {
         self.watched = Some(link);
-        while !self.endpoint.is_open(link) {
+        loop {
+            self.take_rest();
+            if self.endpoint.is_open(link) {
+                return Ok(());
+            }
             if self.endpoint.peer(link).is_none() {
                 let (_, reason) = self.watched_end.take().unwrap_or((0, GoneReason::Closed));
                 return Err(SendError::PeerGone { peer: peer.into(), reason });
@@ -245,7 +251,6 @@ impl<T: Transport, C: Clock> Client<T, C> {
                 self.pause(peer, deadline)?;
             }
         }
-        Ok(())
     }
 
     /// Keeps the end of this link from now on.
@@ -338,6 +343,7 @@ impl<T: Transport, C: Clock> Client<T, C> {
                 break;
             }
         }
+        self.take_rest();
     }
 }
 

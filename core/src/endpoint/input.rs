@@ -18,20 +18,45 @@ impl Endpoint {
         loop {
             let slot = self.links.get_mut(link.index()).filter(|slot| slot.generation == link.generation)?;
             let held = slot.link.as_mut().filter(|held| !held.is_closed())?;
-            let event = match held.reader.next(input, limit, &mut self.large) {
-                Ok(None) => return None,
-                Ok(Some(frame)) => self.handle_frame(now, link, frame),
-                Err(error) => Err(error.into()),
+            let frame = match held.reader.next(input, limit, &mut self.large) {
+                Ok(frame) => frame?,
+                Err(error) => return self.break_off(link, error.into()),
             };
-            match event {
-                Ok(Some(event)) => return Some(event),
-                Ok(None) => {}
-                Err(error) => {
-                    self.violate(link, error);
-                    return None;
+            let head = match Head::decode(frame.head()) {
+                Ok(head) => head,
+                Err(error) => return self.break_off(link, error.into()),
+            };
+            // What comes all the time is handled here, and its event made in its place: to hand events on
+            // by value takes longer than all the rest.
+            match head {
+                Head::Response { id } if held.takes_traffic() => {
+                    if self.take_ended(link, id) {
+                        return Some(Event::Ended { id, link, end: End::Response(frame.into_body()) });
+                    }
                 }
+                Head::Request { id, budget } if held.takes_traffic() => {
+                    match self.take_request(now, link, id, budget, frame.size()) {
+                        Ok(Some(token)) => {
+                            return Some(Event::Request { token, link, body: frame.into_body() });
+                        }
+                        Ok(None) => {}
+                        Err(error) => return self.break_off(link, error),
+                    }
+                }
+                head => match self.handle_other(link, head, frame) {
+                    Ok(None) => {}
+                    Ok(event) => return event,
+                    Err(error) => return self.break_off(link, error),
+                },
             }
         }
+    }
+
+    /// The peer broke the protocol: its link closes, and its input is of no use.
+    #[cold]
+    fn break_off<'i>(&mut self, link: LinkId, error: ProtocolError) -> Option<Event<'i>> {
+        self.violate(link, error);
+        None
     }
 
     /// Gives back the buffer of a body that was put together from pieces, so that it is used again.
@@ -42,14 +67,14 @@ impl Endpoint {
         }
     }
 
-    fn handle_frame<'i>(
+    /// Handles a frame that is neither a request nor a response, or is out of turn.
+    fn handle_other<'i>(
         &mut self,
-        now: Instant,
         link: LinkId,
+        head: Head,
         frame: Frame<'i>,
     ) -> Result<Option<Event<'i>>, ProtocolError> {
-        let head = Head::decode(frame.head())?;
-        let held = self.link_mut(link).ok_or(ProtocolError::OutOfTurn)?;
+        let held = held_mut(self.link_mut(link))?;
         match (&held.state, head) {
             (_, Head::Hello { version }) => return self.handle_hello(link, version, &frame),
             (State::Calling, Head::Refused { reason }) => {
@@ -61,11 +86,10 @@ impl Endpoint {
             _ => return Err(ProtocolError::OutOfTurn),
         }
         match head {
-            Head::Hello { .. } | Head::Refused { .. } => Err(ProtocolError::OutOfTurn),
-            Head::Request { id, budget } => self.handle_request(now, link, id, budget, frame),
-            Head::Response { id } => Ok(self.handle_end(link, id, End::Response(frame.into_body()))),
             Head::Failure { id, kind } => {
-                Ok(self.handle_end(link, id, End::Failure { kind, detail: frame.into_body() }))
+                let ended = self.take_ended(link, id);
+                let end = End::Failure { kind, detail: frame.into_body() };
+                Ok(ended.then_some(Event::Ended { id, link, end }))
             }
             Head::Cancel { id } => {
                 self.withdrawn.extend(self.serving.cancel(link, id));
@@ -80,6 +104,9 @@ impl Endpoint {
             Head::Credit { bytes } => {
                 held_mut(self.link_mut(link))?.earn(bytes);
                 Ok(None)
+            }
+            Head::Hello { .. } | Head::Refused { .. } | Head::Request { .. } | Head::Response { .. } => {
+                Err(ProtocolError::OutOfTurn)
             }
         }
     }
@@ -125,35 +152,44 @@ impl Endpoint {
         }
     }
 
-    fn handle_request<'i>(
+    /// Takes in a request of `size` bytes; `None` if there is no room for it, of which its caller is told.
+    #[inline]
+    fn take_request(
         &mut self,
         now: Instant,
         link: LinkId,
         id: RequestId,
         budget: Option<u64>,
-        frame: Frame<'i>,
-    ) -> Result<Option<Event<'i>>, ProtocolError> {
-        let cost = self.hold(link, frame.size())?;
+        size: usize,
+    ) -> Result<Option<ReplyToken>, ProtocolError> {
+        let cost = self.hold(link, size)?;
         let deadline = budget.map(|micros| now.plus_micros(micros));
         let Some(token) = self.serving.insert(Served { link, id, deadline, cost, cancelled: false }) else {
-            self.counters.overloads += 1;
-            self.settle(link, cost);
-            let head = Head::Failure { id, kind: RemoteErrorKind::Overloaded };
-            self.push(link, &head, &mut |_, _| Ok(())).unwrap_or_default();
+            self.overloaded(link, id, cost);
             return Ok(None);
         };
         held_mut(self.link_mut(link))?.serving += 1;
-        Ok(Some(Event::Request { token, link, body: frame.into_body() }))
+        Ok(Some(token))
     }
 
-    /// Ends the request with this id, unless it has ended or went out on another link.
-    fn handle_end<'i>(&mut self, link: LinkId, id: RequestId, end: End<'i>) -> Option<Event<'i>> {
+    #[cold]
+    fn overloaded(&mut self, link: LinkId, id: RequestId, cost: u32) {
+        self.counters.overloads += 1;
+        self.settle(link, cost);
+        let head = Head::Failure { id, kind: RemoteErrorKind::Overloaded };
+        self.push(link, &head, &mut |_, _| Ok(())).unwrap_or_default();
+    }
+
+    /// Ends the request with this id; false if it has ended, or went out on another link.
+    #[inline]
+    fn take_ended(&mut self, link: LinkId, id: RequestId) -> bool {
         if self.table.get(id).is_none_or(|entry| entry.link != link) {
             self.counters.stray_responses += 1;
-            return None;
+            return false;
         }
         self.table.remove(id);
-        Some(Event::Ended { id, peer: self.end_on(link), end })
+        self.end_on(link);
+        true
     }
 
     /// Charges what has come to the peer's window.

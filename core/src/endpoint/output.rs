@@ -82,8 +82,8 @@ impl Endpoint {
     /// Gives up a request: it ends as cancelled, and the peer is told. False if it had ended.
     pub fn cancel(&mut self, id: RequestId) -> bool {
         let Some(entry) = self.table.remove(id) else { return false };
-        let peer = self.end_on(entry.link);
-        self.cancelled.push((id, peer));
+        self.end_on(entry.link);
+        self.cancelled.push((id, entry.link));
         self.push(entry.link, &Head::Cancel { id }, &mut |_, _| Ok(())).unwrap_or_default();
         true
     }

@@ -18,7 +18,7 @@ use crate::unix::UnixTransport;
 /// A call that is dropped is answered with a failure, so that its caller is not left waiting.
 pub struct Call<'c> {
     context: Context<'c>,
-    from: Arc<str>,
+    from: &'c Arc<str>,
     body: &'c [u8],
     deadline: Option<Instant>,
     token: Option<ReplyToken>,
@@ -103,7 +103,7 @@ impl<'c> Call<'c> {
 
     /// Who asks: the name bound to the connection the request came on.
     pub fn from(&self) -> &str {
-        &self.from
+        self.from
     }
 
     /// The payload.
