@@ -72,7 +72,8 @@ pub struct Client<T, C> {
     /// What has come from peers that do not take in what they are answered.
     kept_back: BTreeMap<LinkId, VecDeque<Inbound>>,
     changes: VecDeque<PeerChange>,
-    spare: heapless::Vec<Vec<u8>, SPARE_BUFFERS>,
+    /// At most [`SPARE_BUFFERS`].
+    spare: Vec<Vec<u8>>,
     /// The body that was given out last, and who had sent it if its link is over.
     given: Vec<u8>,
     given_by: Arc<str>,
@@ -175,7 +176,7 @@ impl<T: Transport, C: Clock> Client<T, C> {
             sender: None,
             kept_back: BTreeMap::new(),
             changes: VecDeque::new(),
-            spare: heapless::Vec::new(),
+            spare: Vec::new(),
             given: Vec::new(),
             given_by: "".into(),
             watched: None,

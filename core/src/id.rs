@@ -13,7 +13,9 @@ pub struct Incarnation(u128);
 impl Incarnation {
     /// Makes an incarnation of 16 random bytes, which the caller takes from its source of randomness.
     pub fn from_random(bytes: [u8; 16]) -> Self {
-        Self(uuid::Builder::from_random_bytes(bytes).into_uuid().as_u128())
+        let bits = u128::from_be_bytes(bytes);
+        let version = bits & !(0xf << 76) | 0x4 << 76;
+        Self(version & !(0b11 << 62) | 0b10 << 62)
     }
 
     /// The incarnation with these 128 bits, as read from a record.
@@ -30,7 +32,9 @@ impl Incarnation {
 impl fmt::Display for Incarnation {
     /// The hyphenated form, 36 characters.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        uuid::Uuid::from_u128(self.0).as_hyphenated().fmt(f)
+        let group = |from: u32, digits: u32| self.0 >> from & ((1 << (4 * digits)) - 1);
+        let (a, b, c, d, e) = (group(96, 8), group(80, 4), group(64, 4), group(48, 4), group(0, 12));
+        write!(f, "{a:08x}-{b:04x}-{c:04x}-{d:04x}-{e:012x}")
     }
 }
 
@@ -122,7 +126,10 @@ mod tests {
 
     #[test]
     fn a_random_incarnation_is_a_version_4_uuid() {
-        let text = alloc::format!("{}", Incarnation::from_random([0xff; 16]));
-        assert_eq!(text, "ffffffff-ffff-4fff-bfff-ffffffffffff");
+        let text = |bytes| alloc::format!("{}", Incarnation::from_random(bytes));
+        assert_eq!(text([0xff; 16]), "ffffffff-ffff-4fff-bfff-ffffffffffff");
+        assert_eq!(text([0; 16]), "00000000-0000-4000-8000-000000000000");
+        let counting = core::array::from_fn(|i| 0x11 * i as u8);
+        assert_eq!(text(counting), "00112233-4455-4677-8899-aabbccddeeff");
     }
 }

@@ -10,7 +10,6 @@ use ipcm_core::{
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use uuid::Uuid;
 
 use crate::bus::{Bus, BusError, JoinError, PeerKind};
 use crate::clock::Monotonic;
@@ -65,7 +64,7 @@ impl Handle {
         HandleBuilder {
             info: info.clone(),
             service: service.to_owned(),
-            name: Uuid::from_u128(random_incarnation().as_bits()).to_string(),
+            name: random_incarnation().to_string(),
             interval: INTERVAL,
             config: Config::default(),
             child_pid: None,

@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+mod json;
+
 /// The transport every info of this version names.
 const TRANSPORT: &str = "unix";
 /// The codec every info of this version names.
@@ -59,7 +61,7 @@ impl Info {
 
 impl fmt::Display for Info {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        serde_json::Value::from(vec![TRANSPORT, CODEC, self.route_text()]).fmt(f)
+        json::write_strings(f, &[TRANSPORT, CODEC, self.route_text()])
     }
 }
 
@@ -67,9 +69,8 @@ impl FromStr for Info {
     type Err = InfoError;
 
     fn from_str(text: &str) -> Result<Self, InfoError> {
-        let value: serde_json::Value = serde_json::from_str(text).map_err(InfoError::NotJson)?;
-        let parts: [String; 3] = serde_json::from_value(value).map_err(|_| InfoError::NotThreeStrings)?;
-        let [transport, codec, route] = parts;
+        let [transport, codec, route] = json::read_strings(text)
+            .map_err(|json::Unexpected { at, expected }| InfoError::NotThreeStrings { at, expected })?;
         if transport != TRANSPORT {
             return Err(InfoError::UnknownTransport { transport });
         }
@@ -81,15 +82,20 @@ impl FromStr for Info {
 }
 
 /// What is wrong with the text or the path of an [`Info`].
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InfoError {
-    /// The text is not JSON at all.
-    #[error("a bus info is a JSON array, and this is not JSON: {0}")]
-    NotJson(#[source] serde_json::Error),
-    /// The text is JSON of another shape.
-    #[error("a bus info is a JSON array of three strings: transport, codec, route")]
-    NotThreeStrings,
+    /// The text is not JSON, or JSON of another shape.
+    #[error(
+        "a bus info is a JSON array of three strings: transport, codec, route; this text has something else than \
+         {expected} at byte {at}"
+    )]
+    NotThreeStrings {
+        /// Where, in bytes from the beginning.
+        at: usize,
+        /// What should be there.
+        expected: &'static str,
+    },
     /// The first part names a transport that this version does not have.
     #[error("unknown transport {transport:?} in the bus info; supported: unix")]
     UnknownTransport {
@@ -149,15 +155,19 @@ mod tests {
     fn a_malformed_info_says_which_part_is_wrong() {
         let error = |text: &str| text.parse::<Info>().unwrap_err();
         for text in ["", "unix:/x", "[\"unix\",\"postcard\",\"/x\"", "[\"unix\",\"postcard\",\"/x\"] x"] {
-            assert!(matches!(error(text), InfoError::NotJson(_)), "{text:?}");
+            assert!(matches!(error(text), InfoError::NotThreeStrings { .. }), "{text:?}");
         }
         let deep = "[".repeat(100_000);
-        assert!(matches!(error(&deep), InfoError::NotJson(_)));
+        assert_eq!(error(&deep), InfoError::NotThreeStrings { at: 1, expected: "a string" });
         for text in ["{}", "[]", "null", "\"/x\"", r#"["unix","postcard"]"#, r#"["unix","postcard","/x",1]"#]
         {
-            assert!(matches!(error(text), InfoError::NotThreeStrings), "{text:?}");
+            assert!(matches!(error(text), InfoError::NotThreeStrings { .. }), "{text:?}");
         }
-        assert!(matches!(error(r#"["unix","postcard",7]"#), InfoError::NotThreeStrings));
+        assert_eq!(
+            error(r#"["unix","postcard",7]"#).to_string(),
+            "a bus info is a JSON array of three strings: transport, codec, route; this text has something else \
+             than a string at byte 19"
+        );
         let tcp = error(r#"["tcp","postcard","/x"]"#);
         assert_eq!(tcp.to_string(), r#"unknown transport "tcp" in the bus info; supported: unix"#);
         let xml = error(r#"["unix","xml","/x"]"#);

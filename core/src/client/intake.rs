@@ -427,8 +427,9 @@ impl<T: Transport, C: Clock> Client<T, C> {
     pub(super) fn keep_spare(&mut self, buffer: Vec<u8>) {
         match buffer.capacity() {
             0 => {}
+            1..=SPARE_CAPACITY if self.spare.len() < SPARE_BUFFERS => self.spare.push(buffer),
             // One that finds no place is given back to the allocator.
-            1..=SPARE_CAPACITY => drop(self.spare.push(buffer)),
+            1..=SPARE_CAPACITY => drop(buffer),
             _ => self.endpoint.recycle(buffer),
         }
     }

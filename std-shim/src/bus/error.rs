@@ -29,7 +29,7 @@ pub enum BusError {
         /// The directory.
         path: PathBuf,
         /// What is wrong with it.
-        reason: String,
+        reason: &'static str,
     },
     /// The bus was made by a newer version of this library.
     #[error("the bus at {} has format {format}; this version reads format {supported}", path.display())]

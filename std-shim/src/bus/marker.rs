@@ -1,12 +1,12 @@
 //! [`Marker`]: the file `.bus`, which says that a directory is a bus, for whom, and who owns it.
 
 use super::error::BusError;
+use super::fields::Fields;
 use super::process_id::{ProcessId, Vantage};
 use super::users::Users;
 use crate::sys::ofd;
 use rustix::fs::{FileType, Mode, OFlags, fchmod, fstat, openat, renameat, unlinkat};
 use rustix::io::Errno;
-use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -22,12 +22,10 @@ const FORMAT: u32 = 1;
 const MAX_SIZE: u64 = 64 * 1024;
 
 /// What the marker file holds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Marker {
-    format: u32,
     pub(super) users: Users,
     /// The process whose guard ends the bus; it keeps the file locked. None: the bus is persistent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) owner: Option<ProcessId>,
 }
 
@@ -49,7 +47,7 @@ impl Found {
 
 impl Marker {
     pub(super) fn new(users: Users, owner: Option<ProcessId>) -> Self {
-        Self { format: FORMAT, users, owner }
+        Self { users, owner }
     }
 
     /// Reads the marker of the bus at `path`; `None` if there is none.
@@ -61,21 +59,41 @@ impl Marker {
             Err(Errno::NOENT) => return Ok(None),
             Err(error) => return Err(BusError::from_io(path, doing, error)),
         };
-        let bad = |reason: String| BusError::BadMarker { path: path.to_owned(), reason };
+        let bad = |reason| BusError::BadMarker { path: path.to_owned(), reason };
         let stat = fstat(&file).map_err(|error| BusError::from_io(path, doing, error))?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile || stat.st_size as u64 > MAX_SIZE {
-            return Err(bad("it is not a short file".to_owned()));
+            return Err(bad("it is not a short file"));
         }
         let mut bytes = Vec::new();
         let read = (&file).take(MAX_SIZE).read_to_end(&mut bytes).and_then(|_| ofd::is_write_locked(&file));
         let locked = read.map_err(|error| BusError::from_io(path, doing, error))?;
-        let found: Format = serde_json::from_slice(&bytes).map_err(|error| bad(error.to_string()))?;
-        if found.format > FORMAT {
-            let path = path.to_owned();
-            return Err(BusError::NewerFormat { path, format: found.format, supported: FORMAT });
+        let mut fields = Fields::new(&bytes).ok_or_else(|| bad("it is not text"))?;
+        let format = fields.next("format").and_then(|format| format.parse().ok());
+        match format.ok_or_else(|| bad("it does not begin with a format"))? {
+            ..=FORMAT => {}
+            format => {
+                return Err(BusError::NewerFormat { path: path.to_owned(), format, supported: FORMAT });
+            }
         }
-        let marker = serde_json::from_slice(&bytes).map_err(|error| bad(error.to_string()))?;
+        let marker = Self::from_fields(fields).ok_or_else(|| bad("it does not say whose the bus is"))?;
         Ok(Some(Found { marker, uid: stat.st_uid, locked }))
+    }
+
+    /// What the file holds.
+    fn to_text(&self) -> String {
+        let owner = self.owner.map_or("none".to_owned(), ProcessId::to_text);
+        format!("format {FORMAT}\nusers {}\nowner {owner}\n", self.users.to_text())
+    }
+
+    /// The marker whose [`to_text`](Self::to_text) goes on with these fields.
+    fn from_fields(mut fields: Fields<'_>) -> Option<Self> {
+        let users = Users::from_text(fields.next("users")?)?;
+        let owner = match fields.next("owner")? {
+            "none" => None,
+            process => Some(ProcessId::from_text(process)?),
+        };
+        fields.end()?;
+        Some(Self { users, owner })
     }
 
     /// Puts the marker in place, in one step; the file returned is locked if the marker names an owner.
@@ -91,14 +109,8 @@ impl Marker {
         if self.owner.is_some() && !ofd::try_write_lock(file.as_fd())? {
             return Err(Errno::AGAIN.into());
         }
-        file.write_all(&serde_json::to_vec(self)?)?;
+        file.write_all(self.to_text().as_bytes())?;
         renameat(directory, DRAFT, directory, FILE)?;
         Ok(file.into())
     }
-}
-
-/// The one field that every format has.
-#[derive(Deserialize)]
-struct Format {
-    format: u32,
 }

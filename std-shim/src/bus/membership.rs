@@ -89,8 +89,8 @@ impl BusDir {
         if !ofd::try_write_lock(&file)? {
             return Err(Errno::AGAIN.into());
         }
-        let bytes = serde_json::to_vec(record)?;
-        let (first, second) = bytes.split_at(bytes.len() / 2);
+        let text = record.to_text();
+        let (first, second) = text.as_bytes().split_at(text.len() / 2);
         file.write_all(first)?;
         crash_point("half written");
         file.write_all(second)?;

@@ -16,6 +16,7 @@ mod builder;
 mod crash_point;
 mod dir;
 mod error;
+mod fields;
 mod guard;
 mod join_lock;
 mod marker;

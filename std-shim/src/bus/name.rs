@@ -1,16 +1,14 @@
 //! The file name that stands for a peer's name on disk.
 
 use std::borrow::Cow;
-use uuid::Uuid;
 
 /// The longest name that is its own file name, in bytes; file systems stop at 255.
 const MAX_PLAIN: usize = 200;
 /// What hashed file names begin with.
 const HASHED: &str = "h-";
-/// Names are hashed under this UUID of our own.
-const NAMESPACE: Uuid = Uuid::from_u128(0x6970_636d_7065_4572_8e61_6d65_5f6f_6e64);
 
-/// The file name, without its ending, that stands for `name`: itself where it is safe, else a hash.
+/// The file name, without its ending, that stands for `name`: itself where it is safe, else its SHA-256, so that no
+/// peer finds another name that takes the file of a given one.
 pub(super) fn on_disk(name: &str) -> Cow<'_, str> {
     let unsafe_char = |c: char| c.is_control() || c == '/' || c == '\\';
     if name.len() <= MAX_PLAIN
@@ -20,8 +18,11 @@ pub(super) fn on_disk(name: &str) -> Cow<'_, str> {
     {
         return Cow::Borrowed(name);
     }
-    let hash = Uuid::new_v5(&NAMESPACE, name.as_bytes());
-    Cow::Owned(format!("{HASHED}{}", hash.as_simple()))
+    let mut file = HASHED.to_owned();
+    for byte in hmac_sha256::Hash::hash(name.as_bytes()) {
+        file.extend([byte >> 4, byte & 0xf].map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)])));
+    }
+    Cow::Owned(file)
 }
 
 #[cfg(test)]
@@ -37,9 +38,11 @@ mod tests {
         let long = "x".repeat(201);
         let names = [".", "..", ".join", "a/b", "a\\b", "a\nb", "\0", "h-", "h-00", &long, "\u{85}"];
         let mut files: Vec<_> = names.iter().map(|name| on_disk(name)).collect();
-        assert!(files.iter().all(|file| file.len() == 34 && file.starts_with("h-")), "{files:?}");
+        assert!(files.iter().all(|file| file.len() == 66 && file.starts_with("h-")), "{files:?}");
         files.sort();
         files.dedup();
         assert_eq!(files.len(), names.len());
+        let expected = "h-c14cddc033f64b9dea80ea675cf280a015e672516090a5626781153dc68fea11";
+        assert_eq!(on_disk("a/b"), expected);
     }
 }

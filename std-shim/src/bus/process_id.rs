@@ -2,21 +2,19 @@
 
 use rustix::io::Errno;
 use rustix::process::{Pid, getpid, test_kill_process};
-use serde::{Deserialize, Serialize};
 use std::os::unix::fs::MetadataExt;
 use std::{fs, io};
 
 /// A process: its pid, when it started, and where those numbers are valid.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ProcessId {
     pub(crate) pid: u32,
     /// Clock ticks since boot: field 22 of `/proc/PID/stat`.
-    start: u64,
+    pub(super) start: u64,
     /// Inode of the pid namespace; 0 where `/proc` is not there, and then nothing is concluded.
-    pid_ns: u64,
+    pub(super) pid_ns: u64,
     /// Inode of the time namespace, which shifts `start`; 0 where the kernel has none.
-    #[serde(default)]
-    time_ns: u64,
+    pub(super) time_ns: u64,
 }
 
 impl ProcessId {
@@ -30,6 +28,20 @@ impl ProcessId {
             return unknown;
         };
         Stat::parse(&text).map_or(unknown, |stat| Self { start: stat.start, pid_ns, time_ns, ..unknown })
+    }
+
+    /// Its four numbers in the order of the fields, as the files of a bus have them.
+    pub(crate) fn to_text(self) -> String {
+        let Self { pid, start, pid_ns, time_ns } = self;
+        format!("{pid} {start} {pid_ns} {time_ns}")
+    }
+
+    /// The process whose [`to_text`](Self::to_text) this is.
+    pub(crate) fn from_text(text: &str) -> Option<Self> {
+        let mut words = text.split(' ');
+        let mut next = || words.next().and_then(|word| word.parse::<u64>().ok());
+        let id = Self { pid: next()?.try_into().ok()?, start: next()?, pid_ns: next()?, time_ns: next()? };
+        words.next().is_none().then_some(id)
     }
 
     /// Whether the pid is one of those that processes have as seen from there.
@@ -140,6 +152,16 @@ mod tests {
         assert!(ProcessId { start: own.start + 1, ..own }.has_ended(here));
         let elsewhere = ProcessId { start: own.start + 1, pid_ns: own.pid_ns + 1, ..own };
         assert!(!elsewhere.has_ended(here), "pids of another namespace prove nothing");
+    }
+
+    #[test]
+    fn a_process_id_is_four_numbers() {
+        let id = ProcessId { pid: 7, start: 8, pid_ns: 9, time_ns: 0 };
+        assert_eq!(id.to_text(), "7 8 9 0");
+        assert_eq!(ProcessId::from_text("7 8 9 0"), Some(id));
+        for text in ["", "7 8 9", "7 8 9 0 1", "7 8 9 x", "4294967296 8 9 0", "7  8 9 0", " 7 8 9 0"] {
+            assert_eq!(ProcessId::from_text(text), None, "{text:?}");
+        }
     }
 
     /// Fault X3.

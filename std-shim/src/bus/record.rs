@@ -1,42 +1,52 @@
 //! [`PeerRecord`]: what a peer says of itself, in a file whose lock says whether the peer lives.
 
+use super::fields::Fields;
 use super::name;
 use super::process_id::{ProcessId, Vantage};
 use crate::sys::ofd;
 use ipcm_core::Incarnation;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, fstat, openat, statat};
 use rustix::io::Errno;
-use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 /// How the file name of a record ends.
 pub(super) const ENDING: &str = ".peer";
-/// No record is longer: 512 bytes of name, each escaped in 6 characters, and the rest.
-const MAX_SIZE: u64 = 8 * 1024;
+/// No record is longer: 512 bytes of name, and some 200 for the rest.
+pub(super) const MAX_SIZE: u64 = 1024;
 
 /// One peer of a bus, in one incarnation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeerRecord {
     pub(super) name: String,
-    #[serde(flatten)]
     pub(super) process: ProcessId,
     pub(super) uid: u32,
-    #[serde(with = "hyphenated")]
     pub(super) incarnation: Incarnation,
     pub(super) kind: PeerKind,
 }
 
 /// What a peer is there for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PeerKind {
     /// It answers requests, and a bus that shuts down waits for it.
     Service,
     /// It asks.
     Handle,
+}
+
+impl PeerKind {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Service => "service",
+            Self::Handle => "handle",
+        }
+    }
+
+    fn from_word(word: &str) -> Option<Self> {
+        [Self::Service, Self::Handle].into_iter().find(|kind| kind.word() == word)
+    }
 }
 
 impl PeerRecord {
@@ -68,6 +78,24 @@ impl PeerRecord {
     /// What the peer is there for.
     pub fn kind(&self) -> PeerKind {
         self.kind
+    }
+
+    /// What its file holds. The name comes last, as it is: it may hold line ends.
+    pub(super) fn to_text(&self) -> String {
+        let Self { name, process, uid, incarnation, kind } = self;
+        let (kind, process, incarnation) = (kind.word(), process.to_text(), incarnation.as_bits());
+        format!("kind {kind}\nprocess {process}\nuid {uid}\nincarnation {incarnation:032x}\nname {name}\n")
+    }
+
+    /// The record whose [`to_text`](Self::to_text) this is.
+    pub(super) fn from_text(bytes: &[u8]) -> Option<Self> {
+        let mut fields = Fields::new(bytes)?;
+        let kind = PeerKind::from_word(fields.next("kind")?)?;
+        let process = ProcessId::from_text(fields.next("process")?)?;
+        let uid = fields.next("uid")?.parse().ok()?;
+        let incarnation = u128::from_str_radix(fields.next("incarnation")?, 16).ok()?;
+        let name = fields.last("name").filter(|name| ipcm_core::name::check(name).is_ok())?.to_owned();
+        Some(Self { name, process, uid, incarnation: Incarnation::from_bits(incarnation), kind })
     }
 
     /// The file name of the record of the peer `name`.
@@ -164,22 +192,5 @@ fn read(file: &OwnedFd) -> io::Result<Option<PeerRecord>> {
     }
     let mut bytes = Vec::new();
     File::from(file.try_clone()?).take(MAX_SIZE).read_to_end(&mut bytes)?;
-    let record = serde_json::from_slice::<PeerRecord>(&bytes).ok();
-    Ok(record.filter(|record| ipcm_core::name::check(&record.name).is_ok()))
-}
-
-/// An incarnation as a hyphenated UUID.
-mod hyphenated {
-    use ipcm_core::Incarnation;
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
-
-    pub(super) fn serialize<S: Serializer>(id: &Incarnation, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(id)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Incarnation, D::Error> {
-        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-        let id = uuid::Uuid::try_parse(&text).map_err(D::Error::custom)?;
-        Ok(Incarnation::from_bits(id.as_u128()))
-    }
+    Ok(PeerRecord::from_text(&bytes))
 }

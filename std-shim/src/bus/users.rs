@@ -1,10 +1,7 @@
 //! [`Users`]: for whom a bus is.
 
-use serde::{Deserialize, Serialize};
-
 /// The users whose processes may be peers of a bus.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "Repr", into = "Repr")]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Users {
     /// The user who makes the bus, and nobody else. The directory has mode 0700.
@@ -33,6 +30,27 @@ impl Users {
         }
     }
 
+    /// As the marker of a bus has it: `owner`, `any`, or `only` and the user ids.
+    pub(super) fn to_text(&self) -> String {
+        match self {
+            Self::Owner => "owner".to_owned(),
+            Self::Any => "any".to_owned(),
+            Self::Only(uids) => uids.iter().fold("only".to_owned(), |text, uid| format!("{text} {uid}")),
+        }
+    }
+
+    /// The users whose [`to_text`](Self::to_text) this is.
+    pub(super) fn from_text(text: &str) -> Option<Self> {
+        let mut words = text.split(' ');
+        let users = match words.next()? {
+            "owner" => Self::Owner,
+            "any" => Self::Any,
+            "only" => return words.map(|uid| uid.parse().ok()).collect::<Option<_>>().map(Self::Only),
+            _ => return None,
+        };
+        words.next().is_none().then_some(users)
+    }
+
     /// Permission bits of the directory, of the files all must read, and of those all must write.
     pub(super) fn modes(&self) -> Modes {
         match self {
@@ -49,41 +67,6 @@ pub(super) struct Modes {
     pub(super) writable: u32,
 }
 
-/// How [`Users`] are written: `"owner"`, `"any"` or a list of user ids.
-#[derive(Serialize, Deserialize)]
-#[serde(untagged)]
-enum Repr {
-    Word(Word),
-    Uids(Vec<u32>),
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Word {
-    Owner,
-    Any,
-}
-
-impl From<Repr> for Users {
-    fn from(repr: Repr) -> Self {
-        match repr {
-            Repr::Word(Word::Owner) => Self::Owner,
-            Repr::Word(Word::Any) => Self::Any,
-            Repr::Uids(uids) => Self::Only(uids),
-        }
-    }
-}
-
-impl From<Users> for Repr {
-    fn from(users: Users) -> Self {
-        match users {
-            Users::Owner => Self::Word(Word::Owner),
-            Users::Any => Self::Word(Word::Any),
-            Users::Only(uids) => Self::Uids(uids),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,17 +75,20 @@ mod tests {
     #[test]
     fn users_are_written_as_a_word_or_a_list_and_admit_no_one_else() {
         let cases = [
-            (Users::Owner, r#""owner""#, false, false),
-            (Users::Any, r#""any""#, true, true),
-            (Users::Only(vec![7, 9]), "[7,9]", true, false),
+            (Users::Owner, "owner", false, false),
+            (Users::Any, "any", true, true),
+            (Users::Only(vec![7, 9]), "only 7 9", true, false),
         ];
         for (users, text, seven, eight) in cases {
-            assert_eq!(serde_json::to_string(&users).unwrap(), text);
-            assert_eq!(serde_json::from_str::<Users>(text).unwrap(), users);
+            assert_eq!(users.to_text(), text);
+            assert_eq!(Users::from_text(text).as_ref(), Some(&users));
             assert!(users.admit(1000, 1000));
             assert_eq!(users.admit(7, 1000), seven);
             assert_eq!(users.admit(8, 1000), eight);
         }
-        assert!(serde_json::from_str::<Users>("\"all\"").is_err());
+        assert_eq!(Users::from_text("only"), Some(Users::Only(vec![])));
+        for text in ["", "all", "only7", "only ", "only 7 x", "only -1", "any 7"] {
+            assert_eq!(Users::from_text(text), None, "{text:?}");
+        }
     }
 }

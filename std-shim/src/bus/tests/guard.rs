@@ -86,13 +86,19 @@ fn a_directory_that_holds_something_else_is_left_alone() {
 #[test]
 fn a_marker_that_is_damaged_or_newer_is_a_typed_error() {
     let bus = TestBus::new();
+    let whole = fs::read_to_string(bus.route().join(".bus")).unwrap();
+    assert_eq!(whole, "format 1\nusers owner\nowner none\n");
     let open = |text: &str| {
         fs::write(bus.route().join(".bus"), text).unwrap();
         Bus::open(bus.dir.info()).unwrap_err()
     };
-    let newer = open(r#"{"format":2,"users":{"new":"shape"}}"#);
+    let newer = open("format 2\nnew shape\n");
     assert!(matches!(newer, BusError::NewerFormat { format: 2, supported: 1, .. }), "{newer:?}");
-    for text in ["", "{}", r#"{"format":1}"#, r#"{"format":1,"users":"all"}"#, &" ".repeat(100_000)] {
+    let long = " ".repeat(100_000);
+    let wrong =
+        ["{}", "format x\n", "format 1\nusers all\nowner none\n", "format 1\nusers any\nowner 7\n", &long];
+    let cut = (0..whole.len()).map(|end| &whole[..end]);
+    for text in wrong.into_iter().chain(cut).chain([&*format!("{whole} ")]) {
         let error = open(text);
         assert!(matches!(error, BusError::BadMarker { .. }), "{error:?}");
         assert!(error.to_string().contains(bus.route().to_str().unwrap()));

@@ -1,6 +1,7 @@
 //! Who counts as alive.
 
-use super::super::record::PeerRecord;
+use super::super::process_id::ProcessId;
+use super::super::record::{MAX_SIZE, PeerRecord};
 use super::super::watch::PeerChange;
 use super::{TestBus, fresh, wait_readable};
 use crate::Users;
@@ -9,16 +10,16 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::fs::{self, File};
 
 /// Spoils a record that is otherwise that of the user with this id.
-type Change = fn(&mut serde_json::Value, u32);
+type Change = fn(&mut PeerRecord, u32);
 
 /// Puts a record in place that is this process's but for what `change` does; locked or not.
-fn forge(bus: &TestBus, locked: bool, change: impl FnOnce(&mut serde_json::Value)) -> File {
+fn forge(bus: &TestBus, locked: bool, change: impl FnOnce(&mut PeerRecord)) -> File {
     let member = bus.join("x");
-    let mut value = serde_json::to_value(member.record()).unwrap();
+    let mut record = member.record().clone();
     drop(member);
-    change(&mut value);
+    change(&mut record);
     let draft = bus.route().join(".draft");
-    fs::write(&draft, value.to_string()).unwrap();
+    fs::write(&draft, record.to_text()).unwrap();
     let file = File::options().write(true).open(&draft).unwrap();
     if locked {
         assert!(ofd::try_write_lock(&file).unwrap());
@@ -107,7 +108,7 @@ fn a_locked_record_whose_pid_is_another_process_now_is_not_alive() {
     let file = forge(&bus, true, |_| {});
     assert_eq!(bus.names(), ["x"], "the forgery must be good but for the change under test");
     drop(file);
-    let _file = forge(&bus, true, |record| record["start"] = (record["start"].as_u64().unwrap() + 1).into());
+    let _file = forge(&bus, true, |record| record.process.start += 1);
     assert_not_alive_and_free(&bus);
 }
 
@@ -116,8 +117,8 @@ fn a_locked_record_whose_pid_is_another_process_now_is_not_alive() {
 fn a_locked_record_of_another_pid_namespace_is_alive() {
     let bus = TestBus::new();
     let _file = forge(&bus, true, |record| {
-        record["pid_ns"] = 1.into();
-        record["start"] = 1.into();
+        record.process.pid_ns = 1;
+        record.process.start = 1;
     });
     assert_eq!(bus.names(), ["x"]);
 }
@@ -127,18 +128,21 @@ fn a_locked_record_of_another_pid_namespace_is_alive() {
 fn what_is_no_record_of_its_name_and_user_is_not_a_peer_and_blocks_no_name() {
     let bus = TestBus::new();
     let uid = rustix::process::geteuid().as_raw();
-    let cases: [(&str, Change); 4] = [
-        ("another name", |record, _| record["name"] = "y".into()),
-        ("a bad name", |record, _| record["name"] = "".into()),
-        ("another user", |record, uid| record["uid"] = (uid + 1).into()),
-        ("no incarnation", |record, _| record["incarnation"] = "x".into()),
+    let cases: [(&str, Change); 3] = [
+        ("another name", |record, _| record.name = "y".to_owned()),
+        ("a bad name", |record, _| record.name = "".to_owned()),
+        ("another user", |record, uid| record.uid = uid + 1),
     ];
     for (case, change) in cases {
         let _file = forge(&bus, true, |record| change(record, uid));
         assert_eq!(bus.names(), [""; 0], "{case}");
         assert_not_alive_and_free(&bus);
     }
-    for bytes in [&b""[..], b"{", b"[]", b"\xff\xfe", &[b' '; 100_000], "[".repeat(5000).as_bytes()] {
+    let good = bus.join("x").record().to_text();
+    let wrong =
+        [&b"{}"[..], b"\xff\xfe", &[b' '; 100_000], b"kind other\n", &[good.as_bytes(), b"\n"].concat()];
+    let cut = (0..good.len()).map(|end| &good.as_bytes()[..end]);
+    for bytes in wrong.into_iter().chain(cut) {
         fs::write(bus.route().join("x.peer"), bytes).unwrap();
         assert_not_alive_and_free(&bus);
     }
@@ -156,7 +160,7 @@ fn a_record_that_names_another_user_than_its_owner_is_not_a_peer() {
     assert_eq!(bus.names(), ["x"], "the forgery must be good but for the change under test");
     let bus = TestBus::under("bus", Users::Any);
     let uid = rustix::process::geteuid().as_raw();
-    let _file = forge(&bus, true, |record| record["uid"] = (uid + 1).into());
+    let _file = forge(&bus, true, |record| record.uid = uid + 1);
     assert_not_alive_and_free(&bus);
 }
 
@@ -164,12 +168,25 @@ fn a_record_that_names_another_user_than_its_owner_is_not_a_peer() {
 #[test]
 fn a_record_survives_the_trip_through_its_file() {
     let bus = TestBus::new();
-    let member = bus.join("näme \"with\" quotes");
+    let member = bus.join("näme\nof \"lines\"\n");
     let text = fs::read_to_string(bus.route().join(PeerRecord::file(member.name()))).unwrap();
-    let value: serde_json::Value = serde_json::from_str(&text).unwrap();
-    assert_eq!(value["pid"], std::process::id());
-    assert_eq!(value["incarnation"], member.record().incarnation().to_string());
-    assert_eq!(value["kind"], "handle");
-    assert_eq!(&serde_json::from_str::<PeerRecord>(&text).unwrap(), member.record());
+    let lines: Vec<_> = text.lines().collect();
+    assert_eq!(lines[0], "kind handle");
+    assert!(lines[1].starts_with(&format!("process {} ", std::process::id())), "{text:?}");
+    assert_eq!(lines[3], format!("incarnation {:032x}", member.record().incarnation().as_bits()));
+    assert_eq!(lines[4..], ["name näme", "of \"lines\"", ""]);
+    assert_eq!(PeerRecord::from_text(text.as_bytes()).as_ref(), Some(member.record()));
+    assert_eq!(bus.dir.lookup(member.name()).unwrap().as_ref(), Some(member.record()));
     assert_ne!(fresh(), fresh());
+}
+
+/// Clause A5. The longest name fits.
+#[test]
+fn the_longest_record_is_read() {
+    let bus = TestBus::new();
+    let member = bus.join(&"n".repeat(512));
+    let mut record = member.record().clone();
+    record.uid = u32::MAX;
+    record.process = ProcessId { pid: u32::MAX, start: u64::MAX, pid_ns: u64::MAX, time_ns: u64::MAX };
+    assert!(record.to_text().len() as u64 <= MAX_SIZE);
 }

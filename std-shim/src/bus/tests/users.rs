@@ -78,11 +78,10 @@ fn a_bus_made_for_others_lets_no_one_else_in() {
 
     // Nor does a record that this user has put there by other means count.
     let member = bus.join("x");
-    let mut value = serde_json::to_value(member.record()).unwrap();
+    let record = PeerRecord { uid: NOBODY, ..member.record().clone() };
     drop(member);
-    value["uid"] = NOBODY.into();
     let path = bus.route().join(PeerRecord::file("x"));
-    fs::write(&path, value.to_string()).unwrap();
+    fs::write(&path, record.to_text()).unwrap();
     chown(&path, Some(NOBODY), None).unwrap();
     let file = fs::File::options().write(true).open(&path).unwrap();
     assert!(crate::sys::ofd::try_write_lock(&file).unwrap());
@@ -94,10 +93,8 @@ fn a_bus_made_for_others_lets_no_one_else_in() {
 fn a_peer_that_another_user_serves_is_an_impostor() {
     let bus = TestBus::new();
     let member = bus.join("x");
-    let mut value = serde_json::to_value(member.record()).unwrap();
     let uid = rustix::process::geteuid().as_raw();
-    value["uid"] = (uid + 1).into();
-    let record: PeerRecord = serde_json::from_value(value).unwrap();
+    let record = PeerRecord { uid: uid + 1, ..member.record().clone() };
     match bus.dir.connect(&record) {
         Err(crate::bus::ConnectError::Impostor { name, uid: found }) => {
             assert_eq!((name.as_str(), found), ("x", uid))
