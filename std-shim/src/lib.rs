@@ -32,6 +32,7 @@ mod clock;
 mod handle;
 mod info;
 mod joining;
+mod log;
 mod process;
 mod service;
 mod shared;

@@ -18,6 +18,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use crate::clock::{Monotonic, timespec_until};
 use crate::handle::Handle;
 use crate::info::Info;
+use crate::log;
 use crate::service::{Service, ServiceError, Stopper};
 use crate::unix::with_sources;
 
@@ -70,7 +71,7 @@ impl ServiceProcess {
         }
         let ended = serve(make);
         if let Err(error) = &ended {
-            tracing::error!(%error, "the service did not run");
+            log::error!(%error, "the service did not run");
         }
         std::process::exit(i32::from(ended.is_err()));
     }
@@ -174,7 +175,7 @@ impl ServiceProcess {
 impl Drop for ServiceProcess {
     fn drop(&mut self) {
         if let Err(error) = self.end() {
-            tracing::warn!(service = self.name, %error, "a service's process could not be ended");
+            log::warn!(service = self.name, %error, "a service's process could not be ended");
         }
     }
 }

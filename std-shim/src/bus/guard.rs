@@ -7,7 +7,7 @@ use super::marker::Marker;
 use super::process_id::own_pid;
 use super::record::{PeerKind, PeerRecord};
 use super::watch::{POLL_INTERVAL, PeerWatch};
-use crate::Info;
+use crate::{Info, log};
 use ipcm_core::{Config, SendError};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -171,7 +171,7 @@ impl Bus {
         let mut client = match crate::joining::join(self.info(), &name, PeerKind::Handle, Config::default()) {
             Ok(client) => client,
             Err(error) => {
-                return tracing::warn!(info = %self.info(), %error, "the services cannot be told to leave");
+                return log::warn!(info = %self.info(), %error, "the services cannot be told to leave");
             }
         };
         let Ok(peers) = self.peers() else { return };
@@ -218,9 +218,9 @@ impl Drop for Bus {
         match self.end(Instant::now() + PATIENCE) {
             Ok(report) if report.stuck.is_empty() => {}
             Ok(report) => {
-                tracing::warn!(info = %self.info(), stuck = ?report.stuck, "services did not leave the bus")
+                log::warn!(info = %self.info(), stuck = ?report.stuck, "services did not leave the bus")
             }
-            Err(error) => tracing::warn!(info = %self.info(), %error, "the bus was not removed"),
+            Err(error) => log::warn!(info = %self.info(), %error, "the bus was not removed"),
         }
     }
 }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::reply::{Answers, Reply};
 use crate::clock::Monotonic;
+use crate::log;
 use crate::unix::UnixTransport;
 
 /// A request as its handler sees it: to be answered now, later, or with a failure.
@@ -135,7 +136,7 @@ impl<'c> Call<'c> {
         if let Some(token) = self.token.take()
             && let Err(error) = self.context.client.respond(token, answer)
         {
-            tracing::error!(service = self.context.name(), %error, "an answer could not be sent");
+            log::error!(service = self.context.name(), %error, "an answer could not be sent");
         }
     }
 
@@ -144,7 +145,7 @@ impl<'c> Call<'c> {
         if let Some(token) = self.token.take()
             && let Err(error) = self.context.client.respond_bytes(token, answer)
         {
-            tracing::error!(service = self.context.name(), %error, "an answer could not be sent");
+            log::error!(service = self.context.name(), %error, "an answer could not be sent");
         }
     }
 
@@ -157,7 +158,7 @@ impl<'c> Call<'c> {
 
     /// Answers with a failure, whose words are for the caller only where error details are exposed.
     pub fn fail_with(self, error: &(impl Display + ?Sized)) {
-        tracing::error!(service = self.context.name(), from = %self.from, %error, "a request failed");
+        log::error!(service = self.context.name(), from = %self.from, %error, "a request failed");
         if self.expose_error_details {
             self.fail(RemoteErrorKind::Failed, &error.to_string());
         } else {

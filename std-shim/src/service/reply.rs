@@ -10,6 +10,7 @@ use ipcm_core::{Client, Clock, Instant, RemoteErrorKind, ReplyToken};
 use serde::Serialize;
 
 use crate::clock::Monotonic;
+use crate::log;
 use crate::unix::{UnixTransport, Waker};
 
 /// The right to answer one request, later and from any thread. Dropped unused, it answers with a failure.
@@ -74,7 +75,7 @@ impl Reply {
 
     /// Answers with a failure, whose words are for the caller only where error details are exposed.
     pub fn fail_with(self, error: &(impl Display + ?Sized)) {
-        tracing::error!(%error, "a request failed");
+        log::error!(%error, "a request failed");
         if self.expose_error_details {
             self.fail(RemoteErrorKind::Failed, error.to_string());
         } else {
@@ -136,7 +137,7 @@ impl Answers {
             match answer {
                 Answer::Response(bytes) => {
                     if let Err(error) = client.respond_bytes(token, &bytes) {
-                        tracing::error!(%error, "an answer could not be sent");
+                        log::error!(%error, "an answer could not be sent");
                     }
                 }
                 Answer::Failure(kind, detail) => {

@@ -1,6 +1,7 @@
 //! The loop of a service.
 
 use super::*;
+use crate::log;
 use crate::unix::Waker;
 
 /// How long replies that were given are flushed when a service ends.
@@ -157,7 +158,7 @@ impl Running {
         let client = self.service.client_mut();
         let deadline = client.now() + LAST_WORDS;
         if !client.flush_all(deadline) {
-            tracing::warn!(service = %client.endpoint().name(), "replies were left behind at the end");
+            log::warn!(service = %client.endpoint().name(), "replies were left behind at the end");
         }
         ended
     }
@@ -180,7 +181,7 @@ impl Handler<UnixTransport, Monotonic> for CallHandler {
         if let Err(payload) = catch_unwind(AssertUnwindSafe(|| on_call(call))) {
             // To drop it could panic again.
             std::mem::forget(payload);
-            tracing::error!("the handler of a request panicked");
+            log::error!("the handler of a request panicked");
         }
     }
 
@@ -189,7 +190,7 @@ impl Handler<UnixTransport, Monotonic> for CallHandler {
         let mut context = Context::new(client, &self.stop);
         if let Err(payload) = catch_unwind(AssertUnwindSafe(|| on_message(&mut context, message))) {
             std::mem::forget(payload);
-            tracing::error!("the handler of a message panicked");
+            log::error!("the handler of a message panicked");
         }
     }
 

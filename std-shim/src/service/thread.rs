@@ -3,6 +3,7 @@
 use std::thread::{Builder, JoinHandle};
 
 use super::*;
+use crate::log;
 
 /// A service that runs in another thread. Dropping it stops the service and waits for its end.
 #[derive(Debug)]
@@ -65,7 +66,7 @@ impl ServiceThread {
 impl Drop for ServiceThread {
     fn drop(&mut self) {
         if let Err(error) = self.end() {
-            tracing::warn!(%error, "a service ended badly");
+            log::warn!(%error, "a service ended badly");
         }
     }
 }

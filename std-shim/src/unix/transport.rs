@@ -16,6 +16,7 @@ use super::poller::{Found, Poller};
 use super::waker::Waker;
 use crate::bus::{self, BusDir, BusError, Membership, PeerKind, PeerRecord, PeerWatch, Presence};
 use crate::clock::Monotonic;
+use crate::log;
 
 /// How long nothing is accepted after descriptors have run out.
 const DESCRIPTOR_PAUSE: Duration = Duration::from_millis(50);
@@ -160,7 +161,7 @@ impl UnixTransport {
         let Some(connection) = connection.filter(|connection| connection.link == link) else { return };
         connection.open_process();
         if let Err(error) = self.poller.watch_process(connection) {
-            tracing::warn!(%error, "a peer's process cannot be watched");
+            log::warn!(%error, "a peer's process cannot be watched");
         }
     }
 
@@ -179,7 +180,7 @@ impl UnixTransport {
 
     /// Stops accepting for a while: there is no descriptor left, and the epoll would report for ever.
     fn pause_accepting(&mut self) {
-        tracing::warn!(peer = self.membership.name(), "no file descriptor left to accept a connection");
+        log::warn!(peer = self.membership.name(), "no file descriptor left to accept a connection");
         let _ = self.poller.set_listening(self.membership.listener(), false);
         self.accept_again = Some(Monotonic.now() + DESCRIPTOR_PAUSE);
     }
@@ -231,7 +232,7 @@ impl UnixTransport {
     fn take_changes(&mut self) {
         let Some(watch) = &mut self.watch else { return };
         if let Err(error) = watch.changes(&mut self.changes) {
-            tracing::warn!(%error, "the peers of the bus cannot be watched");
+            log::warn!(%error, "the peers of the bus cannot be watched");
         }
         for change in self.changes.drain(..) {
             self.events.push_back(match change {
@@ -281,7 +282,7 @@ impl Transport for UnixTransport {
         let connection = Connection::new(link, self.lift(socket), Self::PACKET, false);
         let Ok(connection) = connection else { return false };
         if !self.dir().admits(connection.uid) {
-            tracing::warn!(uid = connection.uid, "refused a connection of a user the bus is not for");
+            log::warn!(uid = connection.uid, "refused a connection of a user the bus is not for");
             return false;
         }
         self.insert(connection).is_ok()
@@ -369,11 +370,11 @@ impl Transport for UnixTransport {
             let unwatched = self.unwatched.iter().map(|&link| TransportEvent::Readable(link));
             self.events.extend(unwatched);
         } else if let Err(error) = self.watch_all() {
-            tracing::warn!(%error, "a connection cannot be watched");
+            log::warn!(%error, "a connection cannot be watched");
             deadline = time::earlier(deadline, Some(Monotonic.now() + DESCRIPTOR_PAUSE));
         }
         if let Err(error) = self.poller.wait(deadline) {
-            tracing::error!(%error, "waiting for events failed");
+            log::error!(%error, "waiting for events failed");
         }
         self.take_found();
         if self.must_look_for_peers() {

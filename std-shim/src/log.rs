@@ -1,0 +1,23 @@
+//! What is logged: by `tracing`, or not at all where that feature is off.
+
+#[cfg(feature = "tracing")]
+pub(crate) use tracing::{error, warn};
+
+/// Takes what `tracing`'s macros take, in the forms that are used here, and does nothing.
+#[cfg(not(feature = "tracing"))]
+macro_rules! unlogged {
+    ($message:literal) => {
+        ()
+    };
+    (%$value:ident, $($rest:tt)+) => {{
+        let _ = &$value;
+        $crate::log::unlogged!($($rest)+)
+    }};
+    ($name:ident = $(%)? $(?)? $value:expr, $($rest:tt)+) => {{
+        let _ = || _ = &$value;
+        $crate::log::unlogged!($($rest)+)
+    }};
+}
+
+#[cfg(not(feature = "tracing"))]
+pub(crate) use {unlogged, unlogged as error, unlogged as warn};
