@@ -10,14 +10,14 @@
 //!   usage, allocations  what a process has used, read from outside it
 //! latency               rounds of all contenders, interleaved
 //! death, notice         SIGKILL of the server until the client notices; until the kernel does
-//! syscalls              system calls per round trip, counted with ptrace
+//! syscalls, tracer      system calls per round trip, counted with ptrace
 //! pipeline, crowd       many requests outstanding; many clients
 //! growth, idle, size    beside much that is kept; while nothing happens; of a small program
 //! statistics            medians and quantiles of the above
 //! goal, plot            the table of what was to be reached; charts
 //! ```
 //!
-//! Unsafe code is in [`allocations`] (a global allocator cannot be written without) and in [`syscalls`].
+//! Unsafe code is in [`allocations`] (a global allocator cannot be written without) and in [`tracer`].
 
 pub mod allocations;
 pub mod child;
@@ -37,4 +37,5 @@ pub mod raw;
 pub mod size;
 pub mod statistics;
 pub mod syscalls;
+pub mod tracer;
 pub mod usage;

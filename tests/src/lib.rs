@@ -7,6 +7,7 @@
 //! raw        one end of a connection whose bytes the test chooses
 //! proc       what the system tells of a process
 //! no_vdso    a process whose clock readings are system calls
+//! standstill processes whose system calls are counted, and for which time stands still
 //! ```
 //!
 //! The tests themselves are in `tests/`, one file a theme. Each names the clauses and faults it shows.
@@ -16,6 +17,7 @@ pub mod obedient;
 pub mod peer;
 pub mod proc;
 pub mod raw;
+pub mod standstill;
 pub mod watchdog;
 
 pub use obedient::Ask;

@@ -38,8 +38,8 @@ pub fn launch(mut command: Command) -> Peer {
     peer
 }
 
-/// Changes the entry, which is somewhere on the stack.
-fn strike_out(pid: u32) {
+/// Strikes the entry out, somewhere on the stack of a traced process that has not begun.
+pub(crate) fn strike_out(pid: u32) {
     let vector = words(&fs::read(format!("/proc/{pid}/auxv")).expect("the process lives"));
     let Some(entry) = vector.chunks(2).find(|entry| entry[0] == AT_SYSINFO_EHDR) else { return };
     let maps = fs::read_to_string(format!("/proc/{pid}/maps")).expect("the process lives");
