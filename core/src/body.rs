@@ -19,6 +19,8 @@ mod tests;
 
 #[cfg(feature = "alloc")]
 pub use append::encode_into;
+#[cfg(feature = "alloc")]
+pub(crate) use append::encode_to;
 pub use fill::encode;
 
 use guard::Guarded;

@@ -59,6 +59,8 @@ pub struct Client<T, C> {
     rest: Option<Rest>,
     /// Nothing is left in the packet for later: someone else waits for what comes.
     eager: bool,
+    /// Another packet buffer, for whoever waits while the first is lent.
+    spare_packet: Vec<u8>,
     /// Who refers to bytes of `packet`; at most one does.
     pinned: Option<Pin>,
     /// Requests that have ended and were not collected.
@@ -168,6 +170,7 @@ impl<T: Transport, C: Clock> Client<T, C> {
             packet: Vec::new(),
             rest: None,
             eager: false,
+            spare_packet: Vec::new(),
             pinned: None,
             finished: Finished::default(),
             announce: HashSet::new(),

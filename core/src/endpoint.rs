@@ -24,6 +24,7 @@ use crate::id::{Incarnation, LinkId, ReplyToken, RequestId};
 use crate::link::{Link, State};
 use crate::message::{Head, MAX_SLOTS};
 use crate::serving::Serving;
+use crate::sink::{Room, Sink};
 use crate::table::{BoxedTable, Entry};
 use crate::time::{Instant, earlier};
 
@@ -80,8 +81,8 @@ pub struct Counters {
     pub overloads: u64,
 }
 
-/// How a body is written: it appends to the buffer at most as many bytes as the number given.
-pub(crate) type WriteBody<'a> = &'a mut dyn FnMut(&mut Vec<u8>, usize) -> Result<(), EncodeError>;
+/// How a body is written: it appends to the sink at most as many bytes as the number given.
+pub(crate) type WriteBody<'a> = &'a mut dyn FnMut(&mut Sink<'_>, usize) -> Result<(), EncodeError>;
 
 impl Endpoint {
     /// An endpoint for the member `name` in this life of it.
@@ -294,6 +295,13 @@ impl Endpoint {
     /// The connection has ended and everything that had come on it was taken in.
     pub fn handle_closed(&mut self, link: LinkId) {
         self.close(link, GoneReason::Closed);
+    }
+
+    /// The peer broke a rule of the transport: the link ends.
+    pub fn handle_broken(&mut self, link: LinkId) {
+        if self.link(link).is_some_and(|held| !held.is_closed()) {
+            self.violate(link, ProtocolError::BadPacket);
+        }
     }
 
     /// The peer gave up its process and keeps its name until `until`.

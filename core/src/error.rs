@@ -43,6 +43,9 @@ pub enum ProtocolError {
         /// The window that it was given.
         window: u32,
     },
+    /// A packet broke a rule of the transport.
+    #[error("a packet broke the rules of its transport")]
+    BadPacket,
     /// The link said nothing, or no hello, for too long.
     #[error("no hello came in time")]
     NoHello,

@@ -7,44 +7,48 @@ use core::mem;
 use core::ops::Deref;
 
 use crate::layout::{FrameError, PREFIX, UNIT, body_at, body_offset, frame_size, prefix};
+use crate::sink::Sink;
 
 /// A link keeps an empty outbox up to this size.
 const KEPT_CAPACITY: usize = 128 * 1024;
 /// Memory is taken for bytes that have come, plus at most this much.
 const READ_AHEAD: usize = 64 * 1024;
 
-/// Appends a frame to `out`: `head`, then what `body` appends.
+/// Appends a frame to `sink`: `head`, then what `body` appends.
 ///
 /// # Errors
 ///
-/// What `body` returns; `out` is then as it was.
+/// What `body` returns; `sink` is then as it was.
 ///
 /// # Panics
 ///
 /// If `head` is longer than 4075 bytes, or the frame than `u32::MAX`: callers bound both.
 pub(crate) fn append<E>(
-    out: &mut Vec<u8>,
+    sink: &mut Sink<'_>,
     head: &[u8],
-    body: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+    body: impl FnOnce(&mut Sink<'_>) -> Result<(), E>,
 ) -> Result<usize, E> {
-    let start = out.len();
+    let start = sink.end();
     let body_at = body_offset(head.len());
+    let out = sink.outbox();
     out.extend_from_slice(&[0; PREFIX]);
     out.extend_from_slice(head);
     out.resize(start + body_at, 0);
-    if let Err(error) = body(out) {
-        out.truncate(start);
+    if let Err(error) = body(sink) {
+        sink.truncate(start);
         return Err(error);
     }
-    let size = out.len() - start;
-    out[start..start + PREFIX].copy_from_slice(&prefix(size, body_at));
+    let size = sink.end() - start;
+    sink.patch(start, &prefix(size, body_at));
     Ok(size)
 }
 
 /// The length of the longest run of whole frames at the front of `bytes` that fits in `limit`.
 ///
 /// Falls back to `limit` where the first frame alone is longer. `bytes` begins where a frame begins, or,
-/// behind a cut, anywhere; a cut in the wrong place costs a copy and nothing else.
+/// behind a cut, anywhere; a cut in the wrong place costs a copy and nothing else. Neither the run nor what it
+/// leaves is shorter than 16 bytes, so that a transport can tell its own words from pieces of the stream;
+/// `limit` is at least 32 for that.
 pub(crate) fn whole_frames(bytes: &[u8], limit: usize) -> usize {
     if bytes.len() <= limit {
         return bytes.len();
@@ -57,7 +61,7 @@ pub(crate) fn whole_frames(bytes: &[u8], limit: usize) -> usize {
         }
         end += size;
     }
-    if end == 0 { limit } else { end }
+    if end == 0 { limit.min(bytes.len() - UNIT) } else { end }
 }
 
 /// Bytes as they came from a link, taken frame by frame from the front.
@@ -259,6 +263,25 @@ impl Outbox {
         &mut self.bytes
     }
 
+    /// Where frames are appended, and where in it what has not left begins.
+    pub(crate) fn writer(&mut self) -> (&mut Vec<u8>, usize) {
+        self.buffer();
+        (&mut self.bytes, self.sent)
+    }
+
+    /// All that was pending, and what was appended behind it elsewhere, has left: `n` bytes.
+    pub(crate) fn skip(&mut self, n: usize) {
+        self.base += (self.sent + n) as u64;
+        self.sent = 0;
+        self.bytes.clear();
+    }
+
+    /// All that was pending, and what was appended behind it elsewhere, comes back.
+    pub(crate) fn put_back(&mut self, bytes: &[u8]) {
+        self.bytes.truncate(self.sent);
+        self.bytes.extend_from_slice(bytes);
+    }
+
     /// The stream position of the next byte to be appended.
     pub(crate) fn end(&self) -> u64 {
         self.base + self.bytes.len() as u64
@@ -281,5 +304,35 @@ impl Outbox {
             return (self.bytes.capacity() > KEPT_CAPACITY).then(|| mem::take(&mut self.bytes));
         }
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+
+    /// Whatever the frames and the packets, none of the stream travels in a packet of less than 16 bytes.
+    #[test]
+    fn a_cut_leaves_no_piece_that_is_shorter_than_the_smallest_frame() {
+        for sizes in [&[16, 16, 16][..], &[47], &[100], &[16, 100, 17], &[33, 31, 200, 16]] {
+            let mut stream = Vec::new();
+            for &size in sizes {
+                let body = vec![7; size - UNIT];
+                let written = append(&mut Sink::from(&mut stream), b"head", |sink| {
+                    sink.extend_from_slice(&body);
+                    Ok::<(), ()>(())
+                });
+                assert_eq!(written, Ok(size));
+            }
+            for limit in 32..120 {
+                let mut rest = &stream[..];
+                while !rest.is_empty() {
+                    let cut = whole_frames(rest, limit);
+                    assert!((UNIT..=limit).contains(&cut), "{cut} of {} at a limit of {limit}", rest.len());
+                    rest = &rest[cut..];
+                }
+            }
+        }
     }
 }

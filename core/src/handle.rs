@@ -10,10 +10,10 @@ use hashbrown::HashMap;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::body::{EncodeError, encode_into};
 use crate::client::{Client, Message, Response};
 use crate::error::{CallError, RequestError, SendError};
 use crate::id::RequestId;
+use crate::sink::Sink;
 use crate::time::{Clock, Instant, deadline_after};
 use crate::transport::{ConnectError, PeerChange, PeerState, PeerStatus, Transport};
 
@@ -162,7 +162,7 @@ impl<T: Transport, C: Clock> Handle<T, C> {
         timeout: impl Into<Option<Duration>>,
     ) -> Result<RequestId, SendError> {
         let deadline = deadline_after(self.client.begin(), timeout.into());
-        self.client.request_now(peer, deadline, &mut |out, limit| encode_into(payload, out, limit))
+        self.client.request_now(peer, deadline, &mut |out, limit| out.encode(payload, limit))
     }
 
     /// [`send_request`](Self::send_request) with bytes for a payload.
@@ -177,7 +177,7 @@ impl<T: Transport, C: Clock> Handle<T, C> {
         timeout: impl Into<Option<Duration>>,
     ) -> Result<RequestId, SendError> {
         let deadline = deadline_after(self.client.begin(), timeout.into());
-        self.client.request_now(peer, deadline, &mut |out, limit| append_bytes(payload, out, limit))
+        self.client.request_now(peer, deadline, &mut |out, limit| out.append(payload, limit))
     }
 
     /// Sends a request whose end is given to `callback`, once, inside a later `poll` or await.
@@ -367,7 +367,7 @@ impl<T: Transport, C: Clock> Handle<T, C> {
         timeout: impl Into<Option<Duration>>,
     ) -> Result<(), SendError> {
         let deadline = deadline_after(self.client.look_at_clock(), timeout.into());
-        self.client.send_message(peer, false, deadline, &mut |out, limit| encode_into(payload, out, limit))
+        self.client.send_message(peer, false, deadline, &mut |out, limit| out.encode(payload, limit))
     }
 
     /// [`send_message`](Self::send_message) with bytes for a payload.
@@ -382,7 +382,7 @@ impl<T: Transport, C: Clock> Handle<T, C> {
         timeout: impl Into<Option<Duration>>,
     ) -> Result<(), SendError> {
         let deadline = deadline_after(self.client.look_at_clock(), timeout.into());
-        self.client.send_message(peer, false, deadline, &mut |out, limit| append_bytes(payload, out, limit))
+        self.client.send_message(peer, false, deadline, &mut |out, limit| out.append(payload, limit))
     }
 
     /// Sends a message if that needs no waiting.
@@ -392,7 +392,7 @@ impl<T: Transport, C: Clock> Handle<T, C> {
     /// [`SendError::WouldBlock`] while the peer is being reached or has not dealt with what was sent
     /// before; see [`SendError`] for the others. The payload is still the caller's.
     pub fn try_send(&mut self, peer: &str, payload: &(impl Serialize + ?Sized)) -> Result<(), SendError> {
-        self.client.try_send(peer, &mut |out, limit| encode_into(payload, out, limit))
+        self.client.try_send(peer, &mut |out, limit| out.encode(payload, limit))
     }
 
     /// Sends a message to every peer, within `timeout` for all of them, and tells what came of each.
@@ -408,7 +408,7 @@ impl<T: Transport, C: Clock> Handle<T, C> {
         let deadline = deadline_after(self.client.look_at_clock(), timeout.into());
         let peers = self.peers()?;
         let send = |peer: String| {
-            let body = &mut |out: &mut Vec<u8>, limit| encode_into(payload, out, limit);
+            let body = &mut |out: &mut Sink<'_>, limit| out.encode(payload, limit);
             let outcome = self.client.send_message(&peer, true, deadline, body);
             Delivery { peer: peer.into(), outcome }
         };
@@ -481,13 +481,4 @@ impl<T: Transport, C: Clock> Handle<T, C> {
             }
         }
     }
-}
-
-/// Appends plain bytes as a body.
-pub(crate) fn append_bytes(payload: &[u8], out: &mut Vec<u8>, limit: usize) -> Result<(), EncodeError> {
-    if payload.len() > limit {
-        return Err(EncodeError::TooLarge { limit });
-    }
-    out.extend_from_slice(payload);
-    Ok(())
 }

@@ -10,6 +10,7 @@
 //! table      requests sent                 fixed slots, generations, deadlines
 //! serving    requests to be answered       the same for the other direction
 //! link       one peer                      handshake, windows, suspension
+//! sink       where a frame is written      the outbox, or memory of the transport
 //! endpoint   all of it                     bytes and `now` in; bytes, events, next deadline out
 //! -------------------------------------------------------------------------------------------------
 //! transport  moves bytes, never decides    `Transport`, and `memory` as one that needs nothing
@@ -60,6 +61,8 @@ mod service;
 #[cfg(feature = "alloc")]
 mod serving;
 #[cfg(feature = "alloc")]
+mod sink;
+#[cfg(feature = "alloc")]
 pub mod transport;
 pub mod trunk;
 
@@ -79,4 +82,5 @@ pub use {
     layout::FrameError,
     message::PROTOCOL_VERSION,
     service::{Handler, Request, Service},
+    sink::Sink,
 };

@@ -138,12 +138,22 @@ impl Link {
     /// The first `n` bytes of the pending output have left.
     pub(crate) fn consume(&mut self, n: usize) -> Option<Vec<u8>> {
         let large = self.outbox.consume(n);
+        self.settle_announced();
+        large
+    }
+
+    /// All output has left, and what was appended behind it elsewhere: `n` bytes.
+    pub(crate) fn skip(&mut self, n: usize) {
+        self.outbox.skip(n);
+        self.settle_announced();
+    }
+
+    fn settle_announced(&mut self) {
         while let Some(&(end, bytes)) = self.announced.front()
             && end <= self.outbox.sent()
         {
             self.announced.pop_front();
             self.held = self.held.saturating_sub(u64::from(bytes));
         }
-        large
     }
 }

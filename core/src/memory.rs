@@ -63,11 +63,14 @@ pub struct Faults {
     pub chunk: usize,
     /// The most bytes that are under way on a link in one direction before sending blocks; at least 1.
     pub buffer: usize,
+    /// The largest run of bytes that is written straight into memory of the network, frames of 256 bytes and
+    /// more: 0 for none.
+    pub room: usize,
 }
 
 impl Default for Faults {
     fn default() -> Self {
-        Self { delay: Duration::ZERO..Duration::ZERO, chunk: usize::MAX, buffer: 256 * 1024 }
+        Self { delay: Duration::ZERO..Duration::ZERO, chunk: usize::MAX, buffer: 256 * 1024, room: 0 }
     }
 }
 
@@ -97,6 +100,7 @@ pub struct Memory {
     network: Network,
     name: Arc<str>,
     incarnation: Incarnation,
+    room: Vec<u8>,
 }
 
 struct Net {
@@ -190,7 +194,7 @@ impl Network {
         net.members.insert(name.clone(), member);
         net.announce(&name, incarnation, PeerState::Active);
         drop(net);
-        Memory { network: self.clone(), name, incarnation }
+        Memory { network: self.clone(), name, incarnation, room: Vec::new() }
     }
 
     /// Joins a member and makes it a client.

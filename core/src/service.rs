@@ -4,10 +4,9 @@ use alloc::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::body::{DecodeError, EncodeError, encode_into};
+use crate::body::{DecodeError, EncodeError};
 use crate::client::{Client, Inbound, InboundKind, Message};
 use crate::failure::RemoteErrorKind;
-use crate::handle::append_bytes;
 use crate::id::ReplyToken;
 use crate::time::{Clock, Instant};
 use crate::transport::Transport;
@@ -141,8 +140,7 @@ impl<T: Transport, C: Clock> Client<T, C> {
         token: ReplyToken,
         payload: &(impl Serialize + ?Sized),
     ) -> Result<bool, EncodeError> {
-        let now = self.recent();
-        self.endpoint_mut().respond(now, token, &mut |out, limit| encode_into(payload, out, limit))
+        self.respond_with(token, &mut |out, limit| out.encode(payload, limit))
     }
 
     /// [`respond`](Self::respond) with bytes for a payload.
@@ -151,8 +149,7 @@ impl<T: Transport, C: Clock> Client<T, C> {
     ///
     /// If it is larger than the caller takes; the caller is told.
     pub fn respond_bytes(&mut self, token: ReplyToken, payload: &[u8]) -> Result<bool, EncodeError> {
-        let now = self.recent();
-        self.endpoint_mut().respond(now, token, &mut |out, limit| append_bytes(payload, out, limit))
+        self.respond_with(token, &mut |out, limit| out.append(payload, limit))
     }
 
     /// Answers a request with a failure. False if nobody waits for the answer any more.

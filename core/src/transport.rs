@@ -16,6 +16,8 @@ pub enum Progress {
     Blocked,
     /// The connection has ended. Everything that had reached it was received before.
     Closed,
+    /// The peer broke a rule of the transport: the connection is of no use.
+    Broken,
 }
 
 /// Something that a transport reports.
@@ -104,8 +106,12 @@ pub struct Capabilities {
 /// packets have boundaries, a link keeps to them for speed; nothing relies on it. A transport may cut and
 /// join as it likes and must not repeat or reorder.
 pub trait Transport {
-    /// The most bytes that one `send` or `receive` moves.
+    /// The most bytes that one `send` moves, but see [`packet`](Self::packet); at least 32.
     const PACKET: usize;
+    /// The most bytes that one `receive` moves.
+    const BUFFER: usize = Self::PACKET;
+    /// Frames that take at least so many bytes are written to [`room`](Self::room), if there is any.
+    const LARGE: usize = usize::MAX;
 
     /// What this transport can do.
     fn capabilities(&self) -> Capabilities;
@@ -126,13 +132,39 @@ pub trait Transport {
     /// Whether the process at the other end of `link` is the member of that name and life.
     fn authenticate(&mut self, link: LinkId, name: &str, incarnation: Incarnation) -> bool;
 
-    /// Sends from the front of `bytes`, which is not empty and at most [`PACKET`](Self::PACKET) long.
+    /// The most bytes that the next `send` on this link is given; at least 32.
+    fn packet(&self, link: LinkId) -> usize {
+        let _ = link;
+        Self::PACKET
+    }
+
+    /// Sends from the front of `bytes`, which is not empty and at most [`packet`](Self::packet) long.
+    ///
+    /// A transport that sends all that it is given, or leaves 16 bytes or more of it, is never given less than
+    /// 16 bytes.
     ///
     /// After [`Progress::Blocked`] a [`TransportEvent::Writable`] follows. [`Progress::Closed`] says
     /// nothing of what can still be received.
     fn send(&mut self, link: LinkId, bytes: &[u8]) -> Progress;
 
-    /// Receives into `buffer`, which has [`PACKET`](Self::PACKET) bytes.
+    /// Memory of the transport that can hold the next `len` bytes of a link's stream, and may hold more; `None`
+    /// if there is none at present. It may hold what was left from before.
+    fn room(&mut self, link: LinkId, len: usize) -> Option<&mut [u8]> {
+        let _ = (link, len);
+        None
+    }
+
+    /// Sends the first `len` bytes of the room that was given last for this link, all of them.
+    ///
+    /// # Errors
+    ///
+    /// These bytes, if they cannot leave now; they are then sent by [`send`](Self::send).
+    fn send_room(&mut self, link: LinkId, len: usize) -> Result<(), &[u8]> {
+        let _ = (link, len);
+        Err(&[])
+    }
+
+    /// Receives into `buffer`, which has [`BUFFER`](Self::BUFFER) bytes.
     fn receive(&mut self, link: LinkId, buffer: &mut [u8]) -> Progress;
 
     /// Receives into `buffer` and waits for it if need be, but not beyond `deadline`.

@@ -45,7 +45,7 @@ fn half_a_frame_of_a_former_life_is_dropped() {
 fn a_window_that_is_used_up_stays_so_over_a_suspension() {
     let mut endpoint = asker();
     let link = open(&mut endpoint, "echo", 300);
-    let body = &mut |out: &mut Vec<u8>, _| {
+    let body = &mut |out: &mut ipcm_core::Sink<'_>, _| {
         out.extend_from_slice(&[0; 300]);
         Ok(())
     };
@@ -67,7 +67,7 @@ fn a_window_that_is_used_up_stays_so_over_a_suspension() {
 fn a_request_that_has_ended_does_not_count_for_its_link() {
     let mut endpoint = asker();
     let [one, other] = ["one", "other"].map(|peer| open(&mut endpoint, peer, 1000));
-    let nothing = &mut |_: &mut Vec<u8>, _| Ok(());
+    let nothing = &mut |_: &mut ipcm_core::Sink<'_>, _| Ok(());
     let stays = endpoint.request(AT, one, None, nothing).unwrap();
     for deadline in [None, Some(AT)] {
         let ends = endpoint.request(AT, other, deadline, nothing).unwrap();

@@ -185,7 +185,7 @@ fn serves_on_after(network: &Network, handle: &mut Asker) {
 
 /// Sends a request to the member that writes its own frames.
 fn ask(handle: &mut Asker, raw: &mut Raw) -> ipcm_core::RequestId {
-    let body = &mut |_: &mut Vec<u8>, _| Ok(());
+    let body = &mut |_: &mut ipcm_core::Sink<'_>, _| Ok(());
     while handle.client_mut().try_request("raw", None, body).is_err() {
         raw.take();
         handle.poll(NOW);
@@ -240,7 +240,7 @@ fn a_callee_that_is_someone_else_is_not_spoken_to() {
     let network = Network::new();
     let mut raw = network.join("raw");
     let mut client: Client<_, _> = network.client("asker", Config::default());
-    let none = &mut |_: &mut Vec<u8>, _| Ok(());
+    let none = &mut |_: &mut ipcm_core::Sink<'_>, _| Ok(());
     client.try_send("raw", none).unwrap_err();
     use ipcm_core::transport::Transport as _;
     raw.wait(Some(Instant::ZERO));

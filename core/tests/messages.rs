@@ -57,7 +57,7 @@ fn a_message_says_who_sent_it_to_whom() {
 fn messages_arrive_in_the_order_sent() {
     for chunk in (1..40).chain([usize::MAX]) {
         let (network, mut sender, reader) = sender_and_reader(|_| {});
-        network.set_faults(Faults { delay: Duration::ZERO..MS, chunk, buffer: 50 });
+        network.set_faults(Faults { delay: Duration::ZERO..MS, chunk, buffer: 50, room: 0 });
         for number in 0..20u8 {
             let body = vec![number; number as usize * 3];
             if number % 2 == 0 {

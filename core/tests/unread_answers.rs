@@ -46,7 +46,7 @@ fn a_peer_that_does_not_read_has_its_requests_kept_until_it_does() {
     let mut ids = Vec::new();
     for byte in 0..30u8 {
         let sent = loop {
-            let write = &mut |out: &mut Vec<u8>, _| {
+            let write = &mut |out: &mut ipcm_core::Sink<'_>, _| {
                 out.push(byte);
                 Ok(())
             };

@@ -24,7 +24,7 @@ pub fn samples() -> Vec<Vec<u8>> {
     let said_first = take_output(&mut peer, link);
     feed(&mut peer, link, &hello("endpoint", 1), &mut Vec::new());
     for body in [&b""[..], b"body", &[7; 100]] {
-        let write = &mut |out: &mut Vec<u8>, _| {
+        let write = &mut |out: &mut ipcm_core::Sink<'_>, _| {
             out.extend_from_slice(body);
             Ok(())
         };

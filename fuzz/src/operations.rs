@@ -80,7 +80,7 @@ impl Pair {
         let with = usize::from(with);
         self.number += 1;
         let number = self.number;
-        let body = &mut |out: &mut Vec<u8>, _: usize| {
+        let body = &mut |out: &mut ipcm_core::Sink<'_>, _: usize| {
             out.extend_from_slice(&number.to_le_bytes());
             out.resize(out.len() + with, 0);
             Ok(())
@@ -100,7 +100,7 @@ impl Pair {
             }
             4 if !side.asked_of.is_empty() => {
                 let (token, asked) = side.asked_of.swap_remove(with % side.asked_of.len());
-                let answer = &mut |out: &mut Vec<u8>, _: usize| {
+                let answer = &mut |out: &mut ipcm_core::Sink<'_>, _: usize| {
                     out.extend_from_slice(&asked.to_le_bytes());
                     Ok(())
                 };

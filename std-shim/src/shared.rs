@@ -143,9 +143,7 @@ impl SharedHandle {
         deadline: Option<Instant>,
     ) -> Result<(RequestId, MutexGuard<'_, State>), SendError> {
         self.retry(peer, deadline, |core| {
-            core.client_mut().try_request(peer, deadline, &mut |out, limit| {
-                ipcm_core::body::encode_into(payload, out, limit)
-            })
+            core.client_mut().try_request(peer, deadline, &mut |out, limit| out.encode(payload, limit))
         })
     }
 

@@ -1,6 +1,7 @@
 //! Encoding behind what a growing buffer holds.
 
 use super::EncodeError;
+use crate::sink::Sink;
 use alloc::vec::Vec;
 use postcard::ser_flavors::Flavor;
 use serde::Serialize;
@@ -21,7 +22,16 @@ pub fn encode_into<T: Serialize + ?Sized>(
     out: &mut Vec<u8>,
     limit: usize,
 ) -> Result<(), EncodeError> {
-    let start = out.len();
+    encode_to(value, &mut Sink::from(out), limit)
+}
+
+/// [`encode_into`] for any place that a body can go to.
+pub(crate) fn encode_to<T: Serialize + ?Sized>(
+    value: &T,
+    out: &mut Sink<'_>,
+    limit: usize,
+) -> Result<(), EncodeError> {
+    let start = out.end();
     let mut full = false;
     let written = postcard::serialize_with_flavor(value, Append { out, left: limit, full: &mut full });
     match written {
@@ -34,16 +44,16 @@ pub fn encode_into<T: Serialize + ?Sized>(
     }
 }
 
-/// Appends to a buffer until the limit is reached.
-struct Append<'a> {
-    out: &'a mut Vec<u8>,
+/// Appends until the limit is reached.
+struct Append<'a, 's> {
+    out: &'a mut Sink<'s>,
     /// Bytes that may still be appended.
     left: usize,
     /// Set once something did not fit.
     full: &'a mut bool,
 }
 
-impl Append<'_> {
+impl Append<'_, '_> {
     #[inline]
     fn take(&mut self, len: usize) -> postcard::Result<()> {
         match self.left.checked_sub(len) {
@@ -59,7 +69,7 @@ impl Append<'_> {
     }
 }
 
-impl Flavor for Append<'_> {
+impl Flavor for Append<'_, '_> {
     type Output = ();
 
     #[inline]

@@ -123,6 +123,10 @@ impl<T: Transport, C: Clock> Client<T, C> {
                 self.endpoint.handle_closed(link);
                 self.settle_ends();
             }
+            Progress::Broken => {
+                self.endpoint.handle_broken(link);
+                self.settle_ends();
+            }
             Progress::Blocked => {}
         }
         progress
@@ -151,7 +155,10 @@ impl<T: Transport, C: Clock> Client<T, C> {
             self.packet = packet;
         }
         if self.packet.is_empty() {
-            self.packet = vec![0; T::PACKET];
+            self.packet = mem::take(&mut self.spare_packet);
+            if self.packet.is_empty() {
+                self.packet = vec![0; T::BUFFER];
+            }
         }
     }
 
@@ -380,6 +387,8 @@ impl<T: Transport, C: Clock> Client<T, C> {
             self.keep_spare(lent.buffer);
         } else if self.packet.is_empty() {
             self.packet = lent.buffer;
+        } else {
+            self.spare_packet = lent.buffer;
         }
     }
 

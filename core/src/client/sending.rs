@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::*;
-use crate::body::encode_into;
+use crate::body::EncodeError;
 use crate::endpoint::WriteBody;
 use crate::error::CallError;
 use crate::time::deadline_after;
@@ -64,7 +64,7 @@ impl<T: Transport, C: Clock> Client<T, C> {
         timeout: impl Into<Option<Duration>>,
     ) -> Result<A, CallError> {
         let deadline = deadline_after(self.look_at_clock(), timeout.into());
-        let id = self.request_now(peer, deadline, &mut |out, limit| encode_into(payload, out, limit))?;
+        let id = self.request_now(peer, deadline, &mut |out, limit| out.encode(payload, limit))?;
         while !self.take_until_finished(id) {
             self.advance(id, deadline);
         }
@@ -106,7 +106,7 @@ impl<T: Transport, C: Clock> Client<T, C> {
             return Err(SendError::TooManyInFlight { limit });
         }
         let now = self.recent;
-        let id = self.endpoint.request(now, link, deadline, body)?;
+        let id = self.endpoint.request_in(now, link, deadline, body, Some(&mut self.transport))?;
         if !self.corked || self.endpoint.backlog(link) >= T::PACKET {
             self.flush();
         }
@@ -133,7 +133,7 @@ impl<T: Transport, C: Clock> Client<T, C> {
         loop {
             let link = self.reach(peer, deadline)?;
             let stamp = self.clock.unix_micros();
-            match self.endpoint.message(link, stamp, broadcast, body) {
+            match self.endpoint.message_in(link, stamp, broadcast, body, Some(&mut self.transport)) {
                 Err(SendError::WouldBlock { .. }) => self.pause(peer, deadline)?,
                 Err(error) => return Err(error),
                 Ok(position) => {
@@ -155,7 +155,8 @@ impl<T: Transport, C: Clock> Client<T, C> {
     pub fn try_send(&mut self, peer: &str, body: WriteBody<'_>) -> Result<(), SendError> {
         self.turn(Some(Instant::ZERO));
         let link = self.route(peer)?;
-        let position = self.endpoint.message(link, self.clock.unix_micros(), false, body)?;
+        let stamp = self.clock.unix_micros();
+        let position = self.endpoint.message_in(link, stamp, false, body, Some(&mut self.transport))?;
         self.watch_link(link);
         self.flush();
         match self.watched_end.take() {
@@ -164,6 +165,16 @@ impl<T: Transport, C: Clock> Client<T, C> {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Answers a request.
+    pub(crate) fn respond_with(
+        &mut self,
+        token: ReplyToken,
+        body: WriteBody<'_>,
+    ) -> Result<bool, EncodeError> {
+        let now = self.recent;
+        self.endpoint.respond_in(now, token, body, Some(&mut self.transport))
     }
 
     /// Asks a peer to end.
@@ -323,14 +334,14 @@ impl<T: Transport, C: Clock> Client<T, C> {
     /// Sends the output of a link until it blocks.
     pub(super) fn send_link(&mut self, link: LinkId) {
         loop {
-            let output = self.endpoint.pending_output(link, T::PACKET);
+            let output = self.endpoint.pending_output(link, self.transport.packet(link));
             if output.is_empty() {
                 return;
             }
             match self.transport.send(link, output) {
                 Progress::Moved(n) => self.endpoint.consume_output(link, n),
                 Progress::Blocked => return,
-                Progress::Closed => return self.hear_out(link),
+                Progress::Closed | Progress::Broken => return self.hear_out(link),
             }
         }
     }

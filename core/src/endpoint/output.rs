@@ -23,6 +23,18 @@ impl Endpoint {
         deadline: Option<Instant>,
         body: WriteBody<'_>,
     ) -> Result<RequestId, SendError> {
+        self.request_in(now, link, deadline, body, None)
+    }
+
+    /// [`request`](Self::request); a large body may leave at once through the room of the transport.
+    pub(crate) fn request_in(
+        &mut self,
+        now: Instant,
+        link: LinkId,
+        deadline: Option<Instant>,
+        body: WriteBody<'_>,
+        room: Option<&mut dyn Room>,
+    ) -> Result<RequestId, SendError> {
         let position = self.writable(link)?.outbox.end();
         let limit = self.config.requests;
         let id = self
@@ -30,7 +42,7 @@ impl Endpoint {
             .insert(Entry { link, position, deadline })
             .ok_or(SendError::TooManyInFlight { limit })?;
         let budget = deadline.map(|deadline| now.micros_until(deadline));
-        match self.push(link, &Head::Request { id, budget }, body) {
+        match self.push_in(link, &Head::Request { id, budget }, body, room) {
             Ok(size) => {
                 if let Some(held) = self.link_mut(link) {
                     held.spend(size);
@@ -58,9 +70,21 @@ impl Endpoint {
         broadcast: bool,
         body: WriteBody<'_>,
     ) -> Result<Range<u64>, SendError> {
+        self.message_in(link, stamp, broadcast, body, None)
+    }
+
+    /// [`message`](Self::message); a large body may leave at once through the room of the transport.
+    pub(crate) fn message_in(
+        &mut self,
+        link: LinkId,
+        stamp: u64,
+        broadcast: bool,
+        body: WriteBody<'_>,
+        room: Option<&mut dyn Room>,
+    ) -> Result<Range<u64>, SendError> {
         let start = self.writable(link)?.outbox.end();
         let sequence = self.sequence + 1;
-        match self.push(link, &Head::Message { sequence, stamp, broadcast }, body) {
+        match self.push_in(link, &Head::Message { sequence, stamp, broadcast }, body, room) {
             Ok(size) => {
                 self.sequence = sequence;
                 if let Some(held) = self.link_mut(link) {
@@ -112,9 +136,20 @@ impl Endpoint {
         token: ReplyToken,
         body: WriteBody<'_>,
     ) -> Result<bool, EncodeError> {
+        self.respond_in(now, token, body, None)
+    }
+
+    /// [`respond`](Self::respond); a large body may leave at once through the room of the transport.
+    pub(crate) fn respond_in(
+        &mut self,
+        now: Instant,
+        token: ReplyToken,
+        body: WriteBody<'_>,
+        room: Option<&mut dyn Room>,
+    ) -> Result<bool, EncodeError> {
         let wanted = self.is_wanted(now, &token);
         let Some((link, id)) = self.take_served(&token, wanted) else { return Ok(false) };
-        if let Err(error) = self.push(link, &Head::Response { id }, body) {
+        if let Err(error) = self.push_in(link, &Head::Response { id }, body, room) {
             let kind = match error {
                 EncodeError::TooLarge { .. } => RemoteErrorKind::ResponseTooLarge,
                 _ => RemoteErrorKind::Internal,
@@ -179,7 +214,8 @@ impl Endpoint {
         }
     }
 
-    /// What is to be sent on a link, cut so that whole frames fit in `packet` bytes where they can.
+    /// What is to be sent on a link, cut so that whole frames fit in `packet` bytes, at least 32, where they can.
+    /// Neither this nor what is left behind it is shorter than 16 bytes, if nothing was cut otherwise.
     pub fn pending_output(&self, link: LinkId, packet: usize) -> &[u8] {
         let pending = self.link(link).map_or(&[][..], |held| held.outbox.pending());
         &pending[..frame::whole_frames(pending, packet)]
@@ -255,14 +291,36 @@ impl Endpoint {
         head: &Head,
         body: WriteBody<'_>,
     ) -> Result<usize, EncodeError> {
+        self.push_in(link, head, body, None)
+    }
+
+    /// [`push`](Self::push), or, if the frame is large and there is room for it, sends the outbox and the frame.
+    fn push_in(
+        &mut self,
+        link: LinkId,
+        head: &Head,
+        body: WriteBody<'_>,
+        mut room: Option<&mut dyn Room>,
+    ) -> Result<usize, EncodeError> {
         let slot = self.links.get_mut(link.index()).filter(|slot| slot.generation == link.generation);
         let Some(held) = slot.and_then(|slot| slot.link.as_mut()) else { return Ok(0) };
         let limit = held.body_limit as usize;
-        let out = held.outbox.buffer();
+        let (out, first) = held.outbox.writer();
         if out.capacity() == 0 {
             mem::swap(out, &mut self.large);
         }
-        let size = head.encode(|head| frame::append(out, head, |out| body(out, limit)))?;
+        let source = room.as_mut().map(|room| &mut **room as &mut dyn Room);
+        let mut sink = Sink::new(out, first, link, source);
+        let size = head.encode(|head| frame::append(&mut sink, head, |out| body(out, limit)))?;
+        let in_room = sink.in_room();
+        if in_room > 0
+            && let Some(room) = room
+        {
+            match room.send_room(link, in_room) {
+                Ok(()) => held.skip(in_room),
+                Err(unsent) => held.outbox.put_back(unsent),
+            }
+        }
         self.handle_writable(link);
         Ok(size)
     }
@@ -278,6 +336,7 @@ pub(super) fn append_hello(
 ) {
     let hello = Hello { name, incarnation, body_limit, window };
     let head = Head::Hello { version: PROTOCOL_VERSION };
-    head.encode(|head| frame::append(out, head, |out| crate::body::encode_into(&hello, out, usize::MAX)))
+    let mut out = Sink::from(out);
+    head.encode(|head| frame::append(&mut out, head, |out| out.encode(&hello, usize::MAX)))
         .expect("a hello has nothing that postcard cannot encode");
 }

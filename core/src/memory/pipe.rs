@@ -162,6 +162,11 @@ impl Connection {
         }
     }
 
+    /// How many bytes can be sent now.
+    pub(super) fn space(&self, side: Side, buffer: usize) -> usize {
+        buffer.saturating_sub(self.ends[side.other() as usize].queued)
+    }
+
     pub(super) fn send(&mut self, side: Side, arrival: Instant, bytes: &[u8], buffer: usize) -> Progress {
         if self.cut || self.end(side.other()).closed {
             self.end(side).blocked = false;

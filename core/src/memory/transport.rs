@@ -75,6 +75,16 @@ impl Memory {
         }
     }
 
+    /// Sends all of `bytes`, or nothing.
+    fn send_whole(&mut self, link: LinkId, bytes: &[u8]) -> bool {
+        let fits = {
+            let net = &mut *self.network.net.borrow_mut();
+            let found = net.find(&self.name, link);
+            found.is_some_and(|(at, side)| net.connections[at].space(side, net.faults.buffer) >= bytes.len())
+        };
+        fits && self.send(link, bytes) == Progress::Moved(bytes.len())
+    }
+
     fn has_events(&self) -> bool {
         let net = self.network.net.borrow();
         net.members.get(&self.name).is_some_and(|member| !member.events.is_empty())
@@ -110,6 +120,7 @@ impl Net {
 
 impl Transport for Memory {
     const PACKET: usize = 64 * 1024;
+    const LARGE: usize = 256;
 
     fn capabilities(&self) -> Capabilities {
         Capabilities { suspend: true, prompt_death: true }
@@ -170,6 +181,22 @@ impl Transport for Memory {
         net.activity += 1;
         let arrival = now + net.draw(net.faults.delay.clone());
         net.connections[at].send(side, arrival, bytes, net.faults.buffer)
+    }
+
+    fn room(&mut self, _: LinkId, len: usize) -> Option<&mut [u8]> {
+        let most = self.network.net.borrow().faults.room;
+        if len > most {
+            return None;
+        }
+        self.room.resize(most, 0);
+        Some(&mut self.room)
+    }
+
+    fn send_room(&mut self, link: LinkId, len: usize) -> Result<(), &[u8]> {
+        let room = core::mem::take(&mut self.room);
+        let sent = self.send_whole(link, &room[..len]);
+        self.room = room;
+        if sent { Ok(()) } else { Err(&self.room[..len]) }
     }
 
     fn receive(&mut self, link: LinkId, buffer: &mut [u8]) -> Progress {

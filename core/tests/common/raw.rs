@@ -95,7 +95,7 @@ impl Raw {
         match self.transport.receive(id, &mut buffer) {
             Progress::Moved(n) => self.links[at].cutter.add(&buffer[..n]),
             Progress::Blocked => {}
-            Progress::Closed => {
+            Progress::Closed | Progress::Broken => {
                 self.links[at].over = true;
                 self.transport.close(id);
             }
@@ -111,7 +111,7 @@ impl Raw {
             match self.transport.send(link.id, &link.out[..link.out.len().min(Memory::PACKET)]) {
                 Progress::Moved(n) => drop(link.out.drain(..n)),
                 Progress::Blocked => return,
-                Progress::Closed => return link.out.clear(),
+                Progress::Closed | Progress::Broken => return link.out.clear(),
             }
         }
     }

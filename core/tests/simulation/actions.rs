@@ -117,7 +117,7 @@ impl World {
         let Some(client) = client(&mut slot) else { return };
         let number = self.number();
         let note = Note { number, pad: pad(number, len) };
-        let body = &mut |out: &mut Vec<u8>, limit| ipcm_core::body::encode_into(&note, out, limit);
+        let body = &mut |out: &mut ipcm_core::Sink<'_>, limit| out.encode(&note, limit);
         self.ledger.borrow_mut().send(number, &self.names[at], &to);
         let (outcome, accepted) = if tries {
             // To someone who is dead, before that is known.
@@ -237,6 +237,6 @@ fn try_ask(
     deadline: Option<Instant>,
     ask: &Ask,
 ) -> Result<RequestId, SendError> {
-    let body = &mut |out: &mut Vec<u8>, limit| ipcm_core::body::encode_into(ask, out, limit);
+    let body = &mut |out: &mut ipcm_core::Sink<'_>, limit| out.encode(ask, limit);
     handle.client_mut().try_request(peer, deadline, body)
 }

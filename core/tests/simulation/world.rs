@@ -148,6 +148,7 @@ impl World {
             delay: Duration::ZERO..Duration::from_micros(longest),
             chunk: random.pick(&[1, 3, 17, 100, usize::MAX, usize::MAX]),
             buffer: random.pick(&[1, 20, 100, 1000, 262_144, 262_144]),
+            room: random.pick(&[0, 600, 1500, 5000]),
         });
     }
 

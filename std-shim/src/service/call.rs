@@ -70,9 +70,7 @@ impl<'c> Context<'c> {
         timeout: impl Into<Option<Duration>>,
     ) -> Result<(), SendError> {
         let deadline = timeout.into().map(|span| self.client.now() + span);
-        self.client.send_message(peer, false, deadline, &mut |out, limit| {
-            ipcm_core::body::encode_into(payload, out, limit)
-        })
+        self.client.send_message(peer, false, deadline, &mut |out, limit| out.encode(payload, limit))
     }
 
     /// Sends a message if that needs no waiting.
@@ -81,7 +79,7 @@ impl<'c> Context<'c> {
     ///
     /// As for [`Handle::try_send`](crate::Handle::try_send).
     pub fn try_send(&mut self, peer: &str, payload: &(impl Serialize + ?Sized)) -> Result<(), SendError> {
-        self.client.try_send(peer, &mut |out, limit| ipcm_core::body::encode_into(payload, out, limit))
+        self.client.try_send(peer, &mut |out, limit| out.encode(payload, limit))
     }
 
     /// Ends the service after the present request.
