@@ -19,6 +19,9 @@ use crate::proc;
 /// Longer than any packet.
 const PACKET: usize = 1024 * 1024;
 
+/// What is shorter is a note of the transport, and no part of the stream.
+pub const SHORTEST_PACKET: usize = 16;
+
 /// One end of a connection, whose packets leave and come only when the test says so.
 pub struct RawLink {
     socket: OwnedFd,
@@ -105,9 +108,13 @@ impl RawLink {
 
     /// Sends what waits to be sent, in packets of at most 64 KiB.
     pub fn flush(&mut self) {
-        let output = self.take_output();
-        for packet in output.chunks(64 * 1024) {
+        loop {
+            let packet = self.endpoint.pending_output(self.link, 64 * 1024);
+            if packet.is_empty() {
+                return;
+            }
             self.send(packet).expect("the other end is there");
+            self.endpoint.consume_output(self.link, packet.len());
         }
     }
 
@@ -157,7 +164,7 @@ impl RawLink {
         assert_eq!(written, Ok(true));
     }
 
-    /// Waits for a packet and takes it in; the bytes, or `None` at the end of the connection.
+    /// Waits for a packet and takes it in, unless it is a note; the bytes, or `None` at the end of the connection.
     pub fn receive(&mut self) -> Option<Vec<u8>> {
         let mut buffer = vec![0; PACKET];
         let n = loop {
@@ -173,6 +180,9 @@ impl RawLink {
             return None;
         }
         buffer.truncate(n);
+        if n < SHORTEST_PACKET {
+            return Some(buffer);
+        }
         let mut input = Input::new(&buffer);
         while let Some(event) = self.endpoint.poll_input(Monotonic.now(), self.link, &mut input) {
             note(event, &mut self.endpoint, &mut self.happened);

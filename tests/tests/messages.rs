@@ -265,11 +265,11 @@ fn junk_closes_its_own_connection_and_no_other() {
                 let size = (junk.len() as u32 + 5).to_le_bytes();
                 raw.send(&[&size[..], &[1], &junk].concat()).unwrap();
             }
-            // Half a hello, byte by byte, and the end.
+            // Half a hello in the smallest pieces, and the end.
             _ => {
                 let hello = raw.take_output();
-                for byte in &hello[..hello.len() / 2] {
-                    raw.send(&[*byte]).unwrap();
+                for piece in hello[..hello.len() / 2].chunks_exact(raw::SHORTEST_PACKET) {
+                    raw.send(piece).unwrap();
                 }
                 continue;
             }

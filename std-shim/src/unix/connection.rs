@@ -11,6 +11,8 @@ use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
+use super::note::SHORTEST_PACKET;
+use super::sharing::{LARGE, Sharing, Taken, first_packet};
 use crate::clock::{Monotonic, timespec_until};
 
 /// How long a plain blocking receive waits before the rest of the member is looked at as well.
@@ -43,6 +45,8 @@ pub(super) struct Connection {
     slice_set: Option<Duration>,
     /// The longest packet that the socket's buffer takes.
     packet: usize,
+    /// What becomes of large packets.
+    sharing: Sharing,
 }
 
 /// What a connection is watched for.
@@ -72,6 +76,7 @@ impl Connection {
             slice: SLICE,
             slice_set: None,
             packet,
+            sharing: Sharing::default(),
         };
         if watch_process {
             connection.open_process();
@@ -91,9 +96,29 @@ impl Connection {
         self.socket.as_fd()
     }
 
+    /// How much of a large packet can leave at once; 0 if it goes through the socket.
+    pub(super) fn room_len(&self) -> usize {
+        self.sharing.room_len()
+    }
+
+    /// Room for a large packet, if there is any.
+    pub(super) fn room(&mut self, len: usize) -> Option<&mut [u8]> {
+        self.sharing.room(&self.socket, len)
+    }
+
+    /// Sends the packet that was written to the room.
+    pub(super) fn send_room(&mut self, len: usize) -> Result<(), &[u8]> {
+        self.sharing.send_room(&self.socket, len)
+    }
+
     pub(super) fn send(&mut self, bytes: &[u8]) -> Progress {
+        if bytes.len() >= LARGE
+            && let Some(len) = self.sharing.send_large(&self.socket, bytes)
+        {
+            return Progress::Moved(len);
+        }
         loop {
-            let packet = &bytes[..bytes.len().min(self.packet)];
+            let packet = &bytes[..first_packet(bytes.len(), self.packet)];
             match send(&self.socket, packet, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
                 Ok(n) => return Progress::Moved(n),
                 Err(Errno::INTR) => {}
@@ -151,15 +176,25 @@ impl Connection {
     }
 
     fn receive_with(&mut self, buffer: &mut [u8], flags: RecvFlags) -> Progress {
+        self.sharing.say_what_is_owed(&self.socket);
         // A peer that closed with our data unread shows as ECONNRESET once, before what it had sent: that
         // is still to be received.
         let mut resets = 0;
         loop {
-            match recv(&self.socket, &mut *buffer, flags | RecvFlags::TRUNC) {
-                Ok((_, 0)) => return Progress::Closed,
+            let received = match &mut self.sharing {
+                sharing if sharing.expects_files() => sharing.receive_files(&self.socket, buffer, flags),
+                _ => recv(&self.socket, &mut *buffer, flags | RecvFlags::TRUNC).map(|(_, n)| n),
+            };
+            match received {
+                Ok(0) => return Progress::Closed,
                 // Longer than any packet of ours: the rest is lost, and with it the stream.
-                Ok((_, n)) if n > buffer.len() => return Progress::Closed,
-                Ok((_, n)) => return Progress::Moved(n),
+                Ok(n) if n > buffer.len() => return Progress::Closed,
+                Ok(n) if n < SHORTEST_PACKET => match self.sharing.take_note(&self.socket, n, buffer) {
+                    Taken::Packet(n) => return Progress::Moved(n),
+                    Taken::Word => {}
+                    Taken::Nonsense => return Progress::Broken,
+                },
+                Ok(n) => return Progress::Moved(n),
                 Err(Errno::INTR) if flags.contains(RecvFlags::DONTWAIT) => {}
                 Err(Errno::CONNRESET) if resets == 0 => resets += 1,
                 Err(Errno::AGAIN) if self.is_dead => return Progress::Closed,

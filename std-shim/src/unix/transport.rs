@@ -13,6 +13,8 @@ use rustix::net::{SocketFlags, accept_with};
 
 use super::connection::{Connection, Interest};
 use super::poller::{Found, Poller};
+use super::pool::SLOT;
+use super::sharing::LARGE;
 use super::waker::Waker;
 use crate::bus::{self, BusDir, BusError, Membership, PeerKind, PeerRecord, PeerWatch, Presence};
 use crate::clock::Monotonic;
@@ -251,6 +253,8 @@ impl UnixTransport {
 impl Transport for UnixTransport {
     /// A body of 64 KiB and its head fit in one packet, and a packet in any socket's default buffer.
     const PACKET: usize = 68 * 1024;
+    const BUFFER: usize = SLOT;
+    const LARGE: usize = LARGE;
 
     fn capabilities(&self) -> Capabilities {
         let mut capabilities = Capabilities::default();
@@ -303,6 +307,20 @@ impl Transport for UnixTransport {
             self.watch_process(link);
         }
         genuine
+    }
+
+    fn packet(&self, link: LinkId) -> usize {
+        self.connection(link).map_or(Self::PACKET, |connection| connection.room_len().max(Self::PACKET))
+    }
+
+    fn room(&mut self, link: LinkId, len: usize) -> Option<&mut [u8]> {
+        // While the socket is full, what is new waits behind what is old.
+        let is_free = |connection: &&mut Connection| connection.interest != Some(Interest::ReadAndWrite);
+        self.connection_mut(link).filter(is_free)?.room(len)
+    }
+
+    fn send_room(&mut self, link: LinkId, len: usize) -> Result<(), &[u8]> {
+        self.connection_mut(link).map_or(Err(&[]), |connection| connection.send_room(len))
     }
 
     fn send(&mut self, link: LinkId, bytes: &[u8]) -> Progress {
