@@ -4,6 +4,7 @@
 //! watchdog   every test is bounded and fails loudly
 //! peer       another process, killed and reaped when dropped
 //! obedient   a service that does what it is asked, in a thread or a process
+//! memory     the other side of mapped memory, played by the test
 //! raw        one end of a connection whose bytes the test chooses
 //! proc       what the system tells of a process
 //! no_vdso    a process whose clock readings are system calls
@@ -12,6 +13,7 @@
 //!
 //! The tests themselves are in `tests/`, one file a theme. Each names the clauses and faults it shows.
 
+pub mod memory;
 pub mod no_vdso;
 pub mod obedient;
 pub mod peer;

@@ -1,7 +1,7 @@
 //! One end of a connection whose bytes the test chooses: the machine of the core, driven by hand.
 
 use std::collections::VecDeque;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use ipcm::{Bus, Info, Monotonic, PeerRecord};
 use ipcm_core::{
@@ -14,7 +14,7 @@ use rustix::net::{
     socket_with,
 };
 
-use crate::proc;
+use crate::{memory, proc};
 
 /// Longer than any packet.
 const PACKET: usize = 1024 * 1024;
@@ -164,6 +164,34 @@ impl RawLink {
         assert_eq!(written, Ok(true));
     }
 
+    /// The socket.
+    pub fn socket(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+
+    /// Waits for a note of this kind, and takes in what comes before it. Returns the descriptors with it.
+    pub fn await_note(&mut self, kind: u8) -> Vec<OwnedFd> {
+        let mut buffer = vec![0; PACKET];
+        loop {
+            let (n, files) = memory::receive_files(self.socket.as_fd(), &mut buffer);
+            assert!(n > 0, "the connection ended before a note of kind {kind}");
+            if n >= SHORTEST_PACKET {
+                self.take_in(&buffer[..n]);
+            } else if buffer[0] == kind {
+                return files;
+            }
+        }
+    }
+
+    /// Takes in a packet that has come some way or other.
+    pub fn take_in(&mut self, packet: &[u8]) {
+        let mut input = Input::new(packet);
+        while let Some(event) = self.endpoint.poll_input(Monotonic.now(), self.link, &mut input) {
+            note(event, &mut self.endpoint, &mut self.happened);
+        }
+        self.settle();
+    }
+
     /// Waits for a packet and takes it in, unless it is a note; the bytes, or `None` at the end of the connection.
     pub fn receive(&mut self) -> Option<Vec<u8>> {
         let mut buffer = vec![0; PACKET];
@@ -180,14 +208,9 @@ impl RawLink {
             return None;
         }
         buffer.truncate(n);
-        if n < SHORTEST_PACKET {
-            return Some(buffer);
+        if n >= SHORTEST_PACKET {
+            self.take_in(&buffer);
         }
-        let mut input = Input::new(&buffer);
-        while let Some(event) = self.endpoint.poll_input(Monotonic.now(), self.link, &mut input) {
-            note(event, &mut self.endpoint, &mut self.happened);
-        }
-        self.settle();
         Some(buffer)
     }
 
