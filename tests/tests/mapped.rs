@@ -122,7 +122,7 @@ fn share(raw: &mut RawLink) {
 #[test]
 fn a_note_without_sense_and_memory_without_seals_close_the_connection() {
     let _watchdog = within(60);
-    let deeds: [Deed; 22] = [
+    let deeds: [Deed; 23] = [
         ("an unknown kind", |raw| raw.send(&note(7, 0, 0)).unwrap()),
         ("a short note", |raw| raw.send(&[memory::OFFER]).unwrap()),
         ("a long note", |raw| raw.send(&[memory::OFFER, 0, 0, 0, 0, 0, 0, 0, 0]).unwrap()),
@@ -175,6 +175,10 @@ fn a_note_without_sense_and_memory_without_seals_close_the_connection() {
             share(raw);
             raw.send(&note(memory::PACKET, SLOTS as u8, 100)).unwrap();
         }),
+        ("a packet of no length", |raw| {
+            share(raw);
+            raw.send(&note(memory::PACKET, 0, 0)).unwrap();
+        }),
         ("a packet that is longer than its slot", |raw| {
             share(raw);
             raw.send(&note(memory::PACKET, 0, SLOT + 1)).unwrap();
@@ -187,8 +191,10 @@ fn a_note_without_sense_and_memory_without_seals_close_the_connection() {
     me.join().unwrap();
     let (record, my_record) = (raw::record(&bus, "service"), raw::record(&bus, "me"));
     for (at, (what, deed)) in deeds.into_iter().enumerate() {
-        let mut raw = RawLink::call(bus.info(), &record, "me", my_record.incarnation());
+        let (info, record, my_record) = (bus.info().clone(), record.clone(), my_record.clone());
         let closed = std::thread::spawn(move || {
+            // It has said hello: nothing but the deed can end it.
+            let mut raw = RawLink::call_as(&info, &record, &my_record);
             deed(&mut raw);
             raw.await_closed();
         });

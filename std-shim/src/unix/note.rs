@@ -60,3 +60,25 @@ impl Note {
         (note.encode() == bytes).then_some(note)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Fault X8.
+    #[test]
+    fn a_note_survives_the_trip_and_nothing_else_is_a_note() {
+        let packet = Note::Packet { slot: 7, len: 0x0102_0304 };
+        for note in [Note::Offer, Note::Accept, Note::Memory, Note::Mapped, Note::Declined, packet] {
+            let bytes = note.encode();
+            assert_eq!(Note::decode(&bytes), Some(note));
+            assert!(bytes.len() < SHORTEST_PACKET);
+            assert_eq!(Note::decode(&bytes[1..]), None);
+            assert_eq!(Note::decode(&[&bytes[..], &[0]].concat()), None);
+            assert_eq!(Note::decode(&[bytes[0], bytes[1], 1, 0, 0, 0, 0, 0]), None);
+        }
+        for kind in [0, 7, 255] {
+            assert_eq!(Note::decode(&[kind, 0, 0, 0, 0, 0, 0, 0]), None);
+        }
+    }
+}

@@ -243,3 +243,22 @@ fn send_pool(socket: &OwnedFd) -> Outgoing {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_packet_of_the_stream_is_as_short_as_a_note() {
+        for most in [32, 100, SLOT] {
+            for len in SHORTEST_PACKET..3 * most.min(200) {
+                let first = first_packet(len, most);
+                assert!((SHORTEST_PACKET..=most).contains(&first), "{first} of {len} in packets of {most}");
+                assert!(
+                    first == len || len - first >= SHORTEST_PACKET,
+                    "{first} of {len} in packets of {most}"
+                );
+            }
+        }
+    }
+}
