@@ -23,7 +23,7 @@ use crate::frame::{self, Frame, Input, Reader};
 use crate::id::{Incarnation, LinkId, ReplyToken, RequestId};
 use crate::link::{Link, State};
 use crate::message::{Head, MAX_SLOTS};
-use crate::serving::Serving;
+use crate::serving::Growing;
 use crate::sink::{Room, Sink};
 use crate::table::{BoxedTable, Entry};
 use crate::time::{Instant, earlier};
@@ -44,7 +44,7 @@ pub struct Endpoint {
     /// One of them: the only one, or the latest.
     latest_route: Option<LinkId>,
     table: BoxedTable,
-    serving: Serving,
+    serving: Growing,
     /// Links with output that the driver has not been told of.
     output: VecDeque<LinkId>,
     /// Links that are over and whose requests are being ended, and the table slot to go on from.
@@ -92,7 +92,7 @@ impl Endpoint {
             name: name.into(),
             incarnation,
             table: BoxedTable::new(config.requests).counting_from(first_generation(incarnation)),
-            serving: Serving::new(config.serving),
+            serving: Growing::new(config.serving),
             config,
             links: Vec::new(),
             free_links: Vec::new(),
