@@ -61,7 +61,7 @@ pub const fn max_elements(len: usize) -> usize {
 }
 
 /// Why a value could not be encoded.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EncodeError {
     /// The value takes more bytes than it may; send less at a time.

@@ -91,7 +91,7 @@ impl Endpoint {
         Self {
             name: name.into(),
             incarnation,
-            table: BoxedTable::new(config.requests).counting_from(first_generation(incarnation)),
+            table: BoxedTable::new(config.requests).counting_from(incarnation.first_generation()),
             serving: Growing::new(config.serving),
             config,
             links: Vec::new(),
@@ -500,13 +500,4 @@ impl Endpoint {
         let slot = self.links.get_mut(id.index())?;
         slot.link.as_mut().filter(|_| slot.generation == id.generation)
     }
-}
-
-/// Where a life begins to count its requests: elsewhere than the life before it, whose answers may come to
-/// it when it was suspended in between.
-fn first_generation(incarnation: Incarnation) -> u64 {
-    let bits = incarnation.as_bits();
-    let mixed = (bits as u64 ^ (bits >> 64) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    // Far enough below the end of 64 bits that no life counts up to it.
-    (mixed >> 25) << 24
 }

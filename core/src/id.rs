@@ -27,6 +27,14 @@ impl Incarnation {
     pub const fn as_bits(self) -> u128 {
         self.0
     }
+
+    /// Where this life begins to count its requests: elsewhere than the life before it, whose answers may come
+    /// to it when it was suspended in between.
+    pub(crate) const fn first_generation(self) -> u64 {
+        let mixed = (self.0 as u64 ^ (self.0 >> 64) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        // Far enough below the end of 64 bits that no life counts up to it.
+        (mixed >> 25) << 24
+    }
 }
 
 impl fmt::Display for Incarnation {

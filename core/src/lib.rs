@@ -28,13 +28,12 @@ extern crate std;
 
 pub mod body;
 mod failure;
+pub mod fixed;
 mod id;
-#[cfg(feature = "alloc")]
 mod layout;
-#[cfg(feature = "alloc")]
 mod message;
 pub mod name;
-#[cfg(feature = "alloc")]
+mod serving;
 mod table;
 pub mod time;
 
@@ -59,8 +58,6 @@ pub mod memory;
 #[cfg(feature = "alloc")]
 mod service;
 #[cfg(feature = "alloc")]
-mod serving;
-#[cfg(feature = "alloc")]
 mod sink;
 #[cfg(feature = "alloc")]
 pub mod transport;
@@ -68,6 +65,8 @@ pub mod trunk;
 
 pub use failure::{Refusal, RemoteErrorKind};
 pub use id::{Incarnation, LinkId, ReplyToken, RequestId};
+pub use layout::FrameError;
+pub use message::PROTOCOL_VERSION;
 pub use time::{Clock, Instant};
 
 #[cfg(feature = "alloc")]
@@ -79,8 +78,6 @@ pub use {
     event::{End, Event},
     frame::{Body, Input},
     handle::{AwaitAllError, Delivery, Handle},
-    layout::FrameError,
-    message::PROTOCOL_VERSION,
     service::{Handler, Request, Service},
     sink::Sink,
 };

@@ -77,6 +77,10 @@ impl<S: AsRef<[Slot]> + AsMut<[Slot]>, H: AsRef<[u32]> + AsMut<[u32]>> Table<S, 
         Self { generation, ..self }
     }
 
+    pub(crate) fn capacity(&self) -> usize {
+        self.slots.as_ref().len()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.len
     }

@@ -36,7 +36,7 @@ impl Endpoint {
         room: Option<&mut dyn Room>,
     ) -> Result<RequestId, SendError> {
         let position = self.writable(link)?.outbox.end();
-        let limit = self.config.requests;
+        let limit = self.table.capacity();
         let id = self
             .table
             .insert(Entry { link, position, deadline })

@@ -1,0 +1,10 @@
+//! The member of a fixed size against a growing one: the same bytes, the same ends.
+
+#[path = "../common/wire.rs"]
+#[expect(dead_code, reason = "other tests use the rest")]
+mod wire;
+
+mod behaviour;
+mod hostile;
+mod pair;
+mod simulation;
