@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! contender             what is measured: a server side, a way to connect, one round trip
-//!   ipcm                this project
+//!   ipcm, in_place      this project; with bodies written and read where they are sent
 //!   raw                 the floors: bare AF_UNIX sockets; the first of them is *the* floor
 //! child, placement      a server in a child process, pinned to a CPU, that cannot outlive its parent
 //!   usage, allocations  what a process has used, read from outside it
@@ -17,7 +17,8 @@
 //! goal, plot            the table of what was to be reached; charts
 //! ```
 //!
-//! Unsafe code is in [`allocations`] (a global allocator cannot be written without) and in [`tracer`].
+//! Unsafe code is in [`allocations`] (a global allocator cannot be written without), in [`tracer`], and where
+//! [`in_place`] says that it trusts its peer.
 
 pub mod allocations;
 pub mod child;
@@ -27,6 +28,7 @@ pub mod death;
 pub mod goal;
 pub mod growth;
 pub mod idle;
+pub mod in_place;
 pub mod ipcm;
 pub mod latency;
 pub mod notice;

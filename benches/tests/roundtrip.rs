@@ -42,6 +42,25 @@ fn a_raw_round_trip_allocates_nothing_and_its_ratio_to_itself_is_one() {
     }
 }
 
+/// Clause B5: a large body costs the calls of a small one. Some are made because time passes, not for a round trip.
+#[test]
+fn a_large_typed_round_trip_is_four_system_calls_and_allocates_nothing() {
+    let report = roundtrip(&["syscalls", "--only", "ipcm"]);
+    for row in report["syscalls"].as_array().expect("rows") {
+        if row["name"].as_str().is_some_and(|name| name.starts_with("ipcm")) {
+            let calls = row["client"].as_f64().expect("a number") + row["server"].as_f64().expect("a number");
+            assert!(calls < 5.0, "{row}");
+        }
+    }
+    let report = roundtrip(&["latency", "--only", "ipcm", "--rounds", "3"]);
+    let rows = report["latency"].as_array().expect("rows");
+    let ours = rows.iter().filter(|row| row["name"].as_str().is_some_and(|name| name.starts_with("ipcm")));
+    for row in ours {
+        let allocations = (&row["client_allocations"], &row["server_allocations"]);
+        assert_eq!(allocations, (&Value::from(0.0), &Value::from(0.0)), "{row}");
+    }
+}
+
 #[test]
 fn children_end_when_the_benchmark_is_killed() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_roundtrip"));

@@ -18,7 +18,7 @@ use crate::failure::{Refusal, RemoteErrorKind};
 use crate::frame::{Body, Input};
 use crate::id::{Incarnation, LinkId, ReplyToken, RequestId};
 use crate::time::{Clock, Instant, earlier};
-use crate::transport::{ConnectError, PeerChange, Progress, Transport, TransportEvent};
+use crate::transport::{Area, ConnectError, PeerChange, Progress, Transport, TransportEvent};
 
 mod finished;
 mod intake;
@@ -59,9 +59,11 @@ pub struct Client<T, C> {
     rest: Option<Rest>,
     /// Nothing is left in the packet for later: someone else waits for what comes.
     eager: bool,
+    /// The packet that came last, if it is not in `packet` and someone refers to it.
+    area: Option<Area>,
     /// Another packet buffer, for whoever waits while the first is lent.
     spare_packet: Vec<u8>,
-    /// Who refers to bytes of `packet`; at most one does.
+    /// Who refers to bytes of the packet that came last; at most one does.
     pinned: Option<Pin>,
     /// Requests that have ended and were not collected.
     finished: Finished,
@@ -170,6 +172,7 @@ impl<T: Transport, C: Clock> Client<T, C> {
             packet: Vec::new(),
             rest: None,
             eager: false,
+            area: None,
             spare_packet: Vec::new(),
             pinned: None,
             finished: Finished::default(),
@@ -421,11 +424,14 @@ impl<T: Transport, C: Clock> Client<T, C> {
     /// Collects the end of a request.
     pub(crate) fn collect(&mut self, id: RequestId) -> Option<Result<Response<'_>, RequestError>> {
         let Ended { link, peer, result, .. } = self.finished.remove(id)?;
+        if let Some(peer) = peer {
+            self.given_by = peer;
+        }
         let bytes = match result {
             Err(error) => return Some(Err(*error)),
             Ok(Stored::InPacket(range)) => {
                 self.pinned = None;
-                &self.packet[range]
+                &self.last_packet()[range]
             }
             Ok(Stored::Own { buffer, at }) => {
                 let used = mem::replace(&mut self.given, buffer);
@@ -433,9 +439,6 @@ impl<T: Transport, C: Clock> Client<T, C> {
                 &self.given[at..]
             }
         };
-        if let Some(peer) = peer {
-            self.given_by = peer;
-        }
         Some(Ok(Response::new(self.endpoint.peer(link).unwrap_or(&self.given_by), bytes)))
     }
 

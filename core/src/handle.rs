@@ -180,6 +180,43 @@ impl<T: Transport, C: Clock> Handle<T, C> {
         self.client.request_now(peer, deadline, &mut |out, limit| out.append(payload, limit))
     }
 
+    /// Sends a request of `len` bytes, which `write` writes to where they are sent from, and awaits its response.
+    ///
+    /// As for [`send_request_in`](Self::send_request_in).
+    ///
+    /// # Errors
+    ///
+    /// As for `sync_request`, but for decoding.
+    pub fn sync_request_in(
+        &mut self,
+        peer: &str,
+        len: usize,
+        write: impl FnMut(&mut [u8]),
+        timeout: impl Into<Option<Duration>>,
+    ) -> Result<Response<'_>, CallError> {
+        let id = self.send_request_in(peer, len, write, timeout)?;
+        Ok(self.await_end(id, None)?)
+    }
+
+    /// Sends a request of `len` bytes, which `write` writes to where they are sent from: that saves a copy.
+    ///
+    /// It must write all of them: it finds zeros there, or what was sent to that peer before. It is called again if
+    /// the peer turns out to have come back in a new life.
+    ///
+    /// # Errors
+    ///
+    /// See [`SendError`]; the request was not sent then.
+    pub fn send_request_in(
+        &mut self,
+        peer: &str,
+        len: usize,
+        mut write: impl FnMut(&mut [u8]),
+        timeout: impl Into<Option<Duration>>,
+    ) -> Result<RequestId, SendError> {
+        let deadline = deadline_after(self.client.look_at_clock(), timeout.into());
+        self.client.request_now(peer, deadline, &mut |out, limit| out.write_in(len, limit, &mut write))
+    }
+
     /// Sends a request whose end is given to `callback`, once, inside a later `poll` or await.
     ///
     /// The callback may send requests and await them.

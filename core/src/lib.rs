@@ -26,6 +26,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+mod area;
 pub mod body;
 mod failure;
 pub mod fixed;

@@ -152,6 +152,21 @@ impl<T: Transport, C: Clock> Client<T, C> {
         self.respond_with(token, &mut |out, limit| out.append(payload, limit))
     }
 
+    /// Answers with `len` bytes, which `write` writes to where they are sent from. It must write all of them: it
+    /// finds zeros there, or what was sent to that peer before.
+    ///
+    /// # Errors
+    ///
+    /// If it is larger than the caller takes; the caller is told.
+    pub fn respond_in(
+        &mut self,
+        token: ReplyToken,
+        len: usize,
+        mut write: impl FnMut(&mut [u8]),
+    ) -> Result<bool, EncodeError> {
+        self.respond_with(token, &mut |out, limit| out.write_in(len, limit, &mut write))
+    }
+
     /// Answers a request with a failure. False if nobody waits for the answer any more.
     pub fn fail(&mut self, token: ReplyToken, kind: RemoteErrorKind, detail: &str) -> bool {
         let now = self.recent();

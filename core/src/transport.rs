@@ -4,6 +4,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+pub use crate::area::{Area, Lender};
 use crate::id::{Incarnation, LinkId};
 use crate::time::Instant;
 
@@ -110,7 +111,8 @@ pub trait Transport {
     const PACKET: usize;
     /// The most bytes that one `receive` moves.
     const BUFFER: usize = Self::PACKET;
-    /// Frames that take at least so many bytes are written to [`room`](Self::room), if there is any.
+    /// Frames and packets that take at least so many bytes may lie in memory of the transport: [`room`](Self::room),
+    /// [`take_area`](Self::take_area).
     const LARGE: usize = usize::MAX;
 
     /// What this transport can do.
@@ -132,13 +134,14 @@ pub trait Transport {
     /// Whether the process at the other end of `link` is the member of that name and life.
     fn authenticate(&mut self, link: LinkId, name: &str, incarnation: Incarnation) -> bool;
 
-    /// The most bytes that the next `send` on this link is given; at least 32.
+    /// The most bytes that the next `send` on this link is given, where there are [`LARGE`](Self::LARGE) or more; at
+    /// least [`PACKET`](Self::PACKET).
     fn packet(&self, link: LinkId) -> usize {
         let _ = link;
         Self::PACKET
     }
 
-    /// Sends from the front of `bytes`, which is not empty and at most [`packet`](Self::packet) long.
+    /// Sends from the front of `bytes`, which is not empty, and at most [`packet`](Self::packet) long.
     ///
     /// A transport that sends all that it is given, or leaves 16 bytes or more of it, is never given less than
     /// 16 bytes.
@@ -166,6 +169,13 @@ pub trait Transport {
 
     /// Receives into `buffer`, which has [`BUFFER`](Self::BUFFER) bytes.
     fn receive(&mut self, link: LinkId, buffer: &mut [u8]) -> Progress;
+
+    /// The packet that was received last on this link, if it is not in the buffer but in memory of the transport;
+    /// it then has [`LARGE`](Self::LARGE) bytes or more.
+    fn take_area(&mut self, link: LinkId) -> Option<Area> {
+        let _ = link;
+        None
+    }
 
     /// Receives into `buffer` and waits for it if need be, but not beyond `deadline`.
     ///

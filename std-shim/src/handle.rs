@@ -68,6 +68,7 @@ impl Handle {
             interval: INTERVAL,
             config: Config::default(),
             child_pid: None,
+            trust: None,
         }
     }
 
@@ -98,9 +99,10 @@ impl Handle {
     /// Why the bus could not be joined, for instance [`JoinError::NameTaken`].
     pub fn join(&mut self) -> Result<&mut CoreHandle, JoinError> {
         if self.joined.is_none() {
-            let HandleBuilder { info, service, name, interval, config, .. } = &self.settings;
+            let HandleBuilder { info, service, name, interval, config, trust, .. } = &self.settings;
             let mut client = join(info, name, PeerKind::Handle, config.clone())?;
             client.transport_mut().set_interval(*interval);
+            client.transport_mut().set_trust(*trust);
             self.joined = Some(CoreHandle::new(client, service));
         }
         match &mut self.joined {
@@ -203,6 +205,42 @@ impl Handle {
         timeout: impl Into<Option<Duration>>,
     ) -> Result<RequestId, SendError> {
         self.core()?.send_request_bytes(peer, payload, timeout)
+    }
+
+    /// Sends a request of `len` bytes, which `write` writes to where they are sent from, and awaits its response.
+    ///
+    /// As for [`send_request_in`](Self::send_request_in).
+    ///
+    /// # Errors
+    ///
+    /// As for `sync_request`, but for decoding.
+    pub fn sync_request_in(
+        &mut self,
+        peer: &str,
+        len: usize,
+        write: impl FnMut(&mut [u8]),
+        timeout: impl Into<Option<Duration>>,
+    ) -> Result<Response<'_>, CallError> {
+        self.core()?.sync_request_in(peer, len, write, timeout)
+    }
+
+    /// Sends a request of `len` bytes, which `write` writes to where they are sent from: for a large body that is
+    /// memory shared with the peer, and saves a copy.
+    ///
+    /// It must write all of them: it finds zeros there, or what was sent to that peer before. It is called again if
+    /// the peer turns out to have come back in a new life.
+    ///
+    /// # Errors
+    ///
+    /// See [`SendError`]; the request was not sent then.
+    pub fn send_request_in(
+        &mut self,
+        peer: &str,
+        len: usize,
+        write: impl FnMut(&mut [u8]),
+        timeout: impl Into<Option<Duration>>,
+    ) -> Result<RequestId, SendError> {
+        self.core()?.send_request_in(peer, len, write, timeout)
     }
 
     /// Sends a request whose end is given to `callback`, once, inside a later [`poll`](Self::poll) or await.

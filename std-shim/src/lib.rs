@@ -54,6 +54,7 @@ pub use ipcm_core::{
 pub use process::ServiceProcess;
 pub use service::{BoxError, Call, Context, Reply, Service, ServiceError, ServiceThread, Stopper};
 pub use shared::SharedHandle;
+pub use sys::shared_memory::Trust;
 pub use unix::{UnixTransport, Waker};
 
 /// The README's example, compiled and run with the tests.

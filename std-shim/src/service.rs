@@ -13,6 +13,7 @@ use crate::bus::{JoinError, PeerKind};
 use crate::clock::Monotonic;
 use crate::info::Info;
 use crate::joining;
+use crate::sys::shared_memory::Trust;
 use crate::unix::UnixTransport;
 
 mod call;
@@ -66,6 +67,7 @@ pub struct Service {
     name: String,
     config: Config,
     expose_error_details: bool,
+    trust: Option<Trust>,
     on_call: Option<OnCall>,
     on_message: Option<OnMessage>,
     on_start: Option<OnStart>,
@@ -79,6 +81,7 @@ impl Service {
             name: name.to_owned(),
             config: Config::default(),
             expose_error_details: false,
+            trust: None,
             on_call: None,
             on_message: None,
             on_start: None,
@@ -137,6 +140,13 @@ impl Service {
     /// Tells callers what went wrong, not just that something did.
     pub fn expose_error_details(mut self) -> Self {
         self.expose_error_details = true;
+        self
+    }
+
+    /// Large requests are read where the peer wrote them instead of being copied first. Only for a bus whose peers can
+    /// be relied on: see [`Trust::new`].
+    pub fn read_in_place(mut self, trust: Trust) -> Self {
+        self.trust = Some(trust);
         self
     }
 

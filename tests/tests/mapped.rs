@@ -2,9 +2,10 @@
 
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use ipcm::{Bus, Handle};
+use ipcm::{Bus, Handle, Service, Trust};
 use ipcm_core::RequestError;
 use ipcm_tests::memory::{self, SLOT, SLOTS, note};
 use ipcm_tests::raw::{self, Happened};
@@ -426,4 +427,95 @@ fn a_forked_child_has_none_of_the_memory() {
     let child: u64 = handle.sync_request("service", &Ask::Fork, AMPLE).unwrap();
     assert_eq!(maps(child as u32), 0);
     let _: Vec<u8> = handle.sync_request("service", &Ask::Echo(vec![3; 50_000]), AMPLE).unwrap();
+}
+
+/// A promise that the tests of reading in place keep: both ends are this process.
+fn trust() -> Trust {
+    // SAFETY: nothing here writes to a packet that was sent.
+    unsafe { Trust::new() }
+}
+
+/// Whether these bytes lie in memory that is shared with a peer.
+fn is_mapped(bytes: &[u8]) -> bool {
+    let at = bytes.as_ptr().addr();
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    maps.lines().filter(|line| line.contains("/memfd:ipcm")).any(|line| {
+        let (range, _) = line.split_once(' ').unwrap();
+        let (from, to) = range.split_once('-').unwrap();
+        let number = |text| usize::from_str_radix(text, 16).unwrap();
+        (number(from)..number(to)).contains(&at)
+    })
+}
+
+/// Requests and responses are read where they were written, every one of them: no slot is kept.
+///
+/// Clause B5.
+#[test]
+fn with_trust_bodies_are_read_where_they_were_written() {
+    let _watchdog = within(60);
+    let bus = Bus::spawn().unwrap();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let notes = seen.clone();
+    let service = Service::new(bus.info(), "echo").read_in_place(trust()).on_call(move |call| {
+        let body = call.body();
+        notes.lock().unwrap().push(is_mapped(body));
+        call.reply_in(body.len(), |place| place.copy_from_slice(body));
+    });
+    let service = service.spawn().unwrap();
+    let mut handle = Handle::builder(bus.info(), "echo").read_in_place(trust()).build();
+    let body = body(SLOT);
+    let mut in_place = 0;
+    for round in 0..60 {
+        let len = [20_000, 100_000, 1 << 20, 5][round % 4];
+        let write = |place: &mut [u8]| place.copy_from_slice(&body[..len]);
+        let response = handle.sync_request_in("echo", len, write, AMPLE).unwrap();
+        assert!(response.bytes() == &body[..len], "{len} bytes came back changed");
+        in_place += usize::from(is_mapped(response.bytes()));
+    }
+    // Two before there is a pool, each way.
+    let seen: usize = seen.lock().unwrap().iter().map(|&mapped| usize::from(mapped)).sum();
+    assert!(in_place >= 42 && seen >= 42, "{in_place} responses and {seen} requests of 45");
+    drop(service);
+}
+
+/// A response that is not collected before the next packet comes is moved, and its slot given back.
+///
+/// Clause C8.
+#[test]
+fn bodies_read_in_place_outlast_the_packets_behind_them() {
+    let _watchdog = within(60);
+    let bus = Bus::spawn().unwrap();
+    let _service = Service::echo(bus.info(), "echo").read_in_place(trust()).spawn().unwrap();
+    let mut handle = Handle::builder(bus.info(), "echo").read_in_place(trust()).build();
+    let body = body(200_000);
+    for round in 0..5 {
+        let lens: Vec<usize> = (0..12).map(|at| 30_000 + 1000 * at + round).collect();
+        let ids: Vec<_> =
+            lens.iter().map(|&len| handle.send_request_bytes("echo", &body[..len], AMPLE).unwrap()).collect();
+        handle.await_all_responses(AMPLE).unwrap();
+        for (id, &len) in ids.into_iter().zip(&lens) {
+            let response = handle.await_response(id, None).unwrap();
+            assert!(response.bytes() == &body[..len]);
+        }
+    }
+}
+
+/// Clause B5: without a pool it is written to the outbox, in a length that may be too much for the peer.
+#[test]
+fn a_body_that_is_written_in_place_needs_no_pool_and_keeps_to_the_limit() {
+    let _watchdog = within(30);
+    let bus = Bus::spawn().unwrap();
+    let _service = Peer::start("echo", bus.info(), "echo");
+    let mut handle = Handle::new(bus.info(), "echo");
+    let limit = 16 << 20;
+    for len in [0, 1, 5000, 3 << 20, limit] {
+        let write =
+            |place: &mut [u8]| place.iter_mut().enumerate().for_each(|(at, byte)| *byte = (at >> 4) as u8);
+        let response = handle.sync_request_in("echo", len, write, AMPLE).unwrap();
+        assert_eq!(response.bytes().len(), len);
+        assert!(response.bytes().iter().enumerate().all(|(at, &byte)| byte == (at >> 4) as u8));
+    }
+    let too_large = ipcm::SendError::TooLarge { peer: "echo".into(), limit };
+    let refused = handle.send_request_in("echo", limit + 1, |_| panic!("nothing is written"), AMPLE);
+    assert_eq!(refused, Err(too_large));
 }

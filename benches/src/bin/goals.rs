@@ -18,6 +18,7 @@ use ipcm_benches::contender::Contender;
 use ipcm_benches::crowd::{self, Accompanied};
 use ipcm_benches::goal::{Goal, Table, Target, Unit};
 use ipcm_benches::growth::{self, Load, Roomy};
+use ipcm_benches::in_place::InPlace;
 use ipcm_benches::ipcm::Ipcm;
 use ipcm_benches::notice::Notice;
 use ipcm_benches::placement::{Placement, pin};
@@ -40,11 +41,12 @@ static CONTENDERS: &[&dyn Contender] = &[
     &Accompanied,
     &Notice,
     &Roomy,
+    &InPlace,
     &Ipcm,
 ];
 
 /// The first is the floor of all ratios.
-static LATENCY: &[&dyn Contender] = &[&raw::STREAM, &raw::SEQPACKET, &Ipcm];
+static LATENCY: &[&dyn Contender] = &[&raw::STREAM, &raw::SEQPACKET, &InPlace, &Ipcm];
 static CROWD: &[&dyn Contender] = &[&raw::STREAM_EPOLL, &Ipcm];
 
 const CLIENTS: [usize; 4] = [1, 8, 64, 512];
@@ -272,6 +274,13 @@ impl Progress {
         ] {
             let what = format!("typed call, {name}, to raw stream");
             self.add("P1", what, Target::at_most(limit, Unit::Times), row_of(rows, len).ratio[1]);
+        }
+        for (len, name, limit) in [(64 << 10, "64 KiB", 0.45), (1 << 20, "1 MiB", 0.30)] {
+            let what = format!("read and written in place, {name}, to raw stream");
+            let ours = rows.iter().filter(|row| row.name == InPlace.name());
+            for row in ours.filter(|row| row.len == len) {
+                self.add("P1", what.clone(), Target::at_most(limit, Unit::Times), row.ratio[1]);
+            }
         }
     }
 

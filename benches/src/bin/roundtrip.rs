@@ -7,6 +7,7 @@ use std::time::Duration;
 use ipcm_benches::allocations::Counting;
 use ipcm_benches::child::{Watchdog, run_if_child};
 use ipcm_benches::contender::Contender;
+use ipcm_benches::in_place::InPlace;
 use ipcm_benches::ipcm::Ipcm;
 use ipcm_benches::placement::{Placement, pin};
 use ipcm_benches::{death, latency, raw, syscalls};
@@ -22,6 +23,7 @@ static CONTENDERS: &[&dyn Contender] = &[
     &raw::STREAM_EPOLL,
     &raw::SEQPACKET_EPOLL,
     &raw::SEQPACKET_TIMEOUT,
+    &InPlace,
     &Ipcm,
 ];
 

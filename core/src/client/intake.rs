@@ -6,13 +6,15 @@ use super::*;
 #[derive(Debug)]
 pub(crate) struct Lent {
     buffer: Vec<u8>,
+    /// It lies there, and not in the buffer.
+    area: Option<Area>,
     range: Range<usize>,
     is_packet: bool,
 }
 
 impl Lent {
     pub(crate) fn bytes(&self) -> &[u8] {
-        &self.buffer[self.range.clone()]
+        &self.area.as_deref().unwrap_or(&self.buffer)[self.range.clone()]
     }
 }
 
@@ -150,10 +152,11 @@ impl<T: Transport, C: Clock> Client<T, C> {
     pub(super) fn prepare_packet(&mut self) {
         self.take_rest();
         if self.pinned.is_some() {
-            let packet = mem::take(&mut self.packet);
-            self.unpin(&packet);
+            let (packet, area) = (mem::take(&mut self.packet), self.area.take());
+            self.unpin(area.as_deref().unwrap_or(&packet));
             self.packet = packet;
         }
+        self.area = None;
         if self.packet.is_empty() {
             self.packet = mem::take(&mut self.spare_packet);
             if self.packet.is_empty() {
@@ -162,10 +165,16 @@ impl<T: Transport, C: Clock> Client<T, C> {
         }
     }
 
-    /// The first `n` bytes of the packet buffer are to be taken in.
+    /// The packet that came last.
+    pub(super) fn last_packet(&self) -> &[u8] {
+        self.area.as_deref().unwrap_or(&self.packet)
+    }
+
+    /// A packet of `n` bytes is to be taken in.
     fn take_packet(&mut self, link: LinkId, n: usize) {
         self.last_link = Some(link);
         let came = self.look_at_clock();
+        self.area = if n >= T::LARGE { self.transport.take_area(link) } else { None };
         self.rest = Some(Rest { link, came, taken: 0, len: n });
         if self.eager {
             self.take_rest();
@@ -183,15 +192,18 @@ impl<T: Transport, C: Clock> Client<T, C> {
     pub(crate) fn take_next(&mut self) -> bool {
         let Some(rest) = self.rest else { return false };
         let packet = mem::take(&mut self.packet);
-        let mut input = Input::go_on(&packet[..rest.len], rest.taken);
+        let area = self.area.take();
+        let bytes = area.as_deref().unwrap_or(&packet);
+        let mut input = Input::go_on(&bytes[..rest.len], rest.taken);
         let event = self.endpoint.poll_input(rest.came, rest.link, &mut input);
         let taken = input.taken();
         self.rest = (event.is_some() && taken < rest.len).then_some(Rest { taken, ..rest });
         let any = event.is_some();
         if let Some(event) = event {
-            self.handle_event(event, &packet);
+            self.handle_event(event, bytes);
         }
         self.packet = packet;
+        self.area = area.filter(|_| self.pinned.is_some() || self.rest.is_some());
         any
     }
 
@@ -303,7 +315,7 @@ impl<T: Transport, C: Clock> Client<T, C> {
         let content = match item.body {
             Stored::InPacket(range) => {
                 self.pinned = None;
-                self.packet[range].to_vec()
+                self.last_packet()[range].to_vec()
             }
             Stored::Own { mut buffer, at } => {
                 buffer.drain(..at);
@@ -359,7 +371,8 @@ impl<T: Transport, C: Clock> Client<T, C> {
     fn detach(&mut self, body: &mut Stored) {
         if let Stored::InPacket(range) = body {
             self.pinned = None;
-            let buffer = copied(self.spare.pop(), &self.packet[range.clone()]);
+            let buffer = self.spare.pop();
+            let buffer = copied(buffer, &self.last_packet()[range.clone()]);
             *body = Stored::Own { buffer, at: 0 };
         }
     }
@@ -370,14 +383,19 @@ impl<T: Transport, C: Clock> Client<T, C> {
             // What is left of the packet may be wanted while the body is lent.
             Stored::InPacket(range) if self.rest.is_some() => {
                 self.pinned = None;
-                let buffer = copied(self.spare.pop(), &self.packet[range]);
-                Lent { range: 0..buffer.len(), buffer, is_packet: false }
+                let spare = self.spare.pop();
+                let buffer = copied(spare, &self.last_packet()[range]);
+                Lent { range: 0..buffer.len(), buffer, area: None, is_packet: false }
             }
             Stored::InPacket(range) => {
                 self.pinned = None;
-                Lent { buffer: mem::take(&mut self.packet), range, is_packet: true }
+                let area = self.area.take();
+                let buffer = if area.is_none() { mem::take(&mut self.packet) } else { Vec::new() };
+                Lent { buffer, is_packet: area.is_none(), area, range }
             }
-            Stored::Own { buffer, at } => Lent { range: at..buffer.len(), buffer, is_packet: false },
+            Stored::Own { buffer, at } => {
+                Lent { range: at..buffer.len(), buffer, area: None, is_packet: false }
+            }
         }
     }
 

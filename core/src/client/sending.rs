@@ -334,7 +334,10 @@ impl<T: Transport, C: Clock> Client<T, C> {
     /// Sends the output of a link until it blocks.
     pub(super) fn send_link(&mut self, link: LinkId) {
         loop {
-            let output = self.endpoint.pending_output(link, self.transport.packet(link));
+            let mut output = self.endpoint.pending_output(link, T::PACKET);
+            if output.len() >= T::LARGE {
+                output = self.endpoint.pending_output(link, self.transport.packet(link));
+            }
             if output.is_empty() {
                 return;
             }

@@ -1,6 +1,7 @@
 //! What a handle is made of.
 
 use super::*;
+use crate::sys::shared_memory::Trust;
 
 /// What a [`Handle`] is made of.
 #[derive(Clone, Debug)]
@@ -12,6 +13,7 @@ pub struct HandleBuilder {
     pub(super) interval: Duration,
     pub(super) config: Config,
     pub(super) child_pid: Option<u32>,
+    pub(super) trust: Option<Trust>,
 }
 
 impl HandleBuilder {
@@ -31,6 +33,13 @@ impl HandleBuilder {
     /// The bounds of tables, buffers and windows.
     pub fn config(mut self, config: Config) -> Self {
         self.config = config;
+        self
+    }
+
+    /// Large responses are read where the peer wrote them instead of being copied first, until the next thing is
+    /// taken in. Only for a bus whose peers can be relied on: see [`Trust::new`].
+    pub fn read_in_place(mut self, trust: Trust) -> Self {
+        self.trust = Some(trust);
         self
     }
 

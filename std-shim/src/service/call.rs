@@ -147,6 +147,17 @@ impl<'c> Call<'c> {
         }
     }
 
+    /// Answers with `len` bytes, which `write` writes to where they are sent from: for a large body that is memory
+    /// shared with the caller, and saves a copy. It must write all of them: it finds zeros there, or what was sent to
+    /// that peer before.
+    pub fn reply_in(mut self, len: usize, write: impl FnMut(&mut [u8])) {
+        if let Some(token) = self.token.take()
+            && let Err(error) = self.context.client.respond_in(token, len, write)
+        {
+            tracing::error!(service = self.context.name(), %error, "an answer could not be sent");
+        }
+    }
+
     /// Answers with a failure whose kind and words are for the caller.
     pub fn fail(mut self, kind: RemoteErrorKind, detail: &str) {
         if let Some(token) = self.token.take() {

@@ -118,6 +118,7 @@ impl Service {
             doing: "make a descriptor",
             source: error.into(),
         };
+        client.transport_mut().set_trust(self.trust);
         let waker = client.transport_mut().waker().map_err(failed)?;
         let stop = Stopper { stopped: Arc::new(AtomicBool::new(false)), waker: waker.clone() };
         let mut service = ipcm_core::Service::new(client);

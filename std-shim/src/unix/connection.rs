@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-use ipcm_core::transport::Progress;
+use ipcm_core::transport::{Area, Progress};
 use ipcm_core::{Clock, Instant, LinkId};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
@@ -12,8 +12,10 @@ use rustix::net::{RecvFlags, SendFlags, recv, send};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::note::SHORTEST_PACKET;
-use super::sharing::{LARGE, Sharing, Taken, first_packet};
+use super::pool::LARGE;
+use super::sharing::{Sharing, Taken, first_packet};
 use crate::clock::{Monotonic, timespec_until};
+use crate::sys::shared_memory::Trust;
 
 /// How long a plain blocking receive waits before the rest of the member is looked at as well.
 ///
@@ -63,6 +65,7 @@ impl Connection {
         socket: OwnedFd,
         packet: usize,
         watch_process: bool,
+        trust: Option<Trust>,
     ) -> rustix::io::Result<Self> {
         let credentials = rustix::net::sockopt::socket_peercred(&socket)?;
         let mut connection = Self {
@@ -76,7 +79,7 @@ impl Connection {
             slice: SLICE,
             slice_set: None,
             packet,
-            sharing: Sharing::default(),
+            sharing: Sharing::new(trust),
         };
         if watch_process {
             connection.open_process();
@@ -104,6 +107,11 @@ impl Connection {
     /// Room for a large packet, if there is any.
     pub(super) fn room(&mut self, len: usize) -> Option<&mut [u8]> {
         self.sharing.room(&self.socket, len)
+    }
+
+    /// The packet that came last, if it is not in the buffer.
+    pub(super) fn take_area(&mut self) -> Option<Area> {
+        self.sharing.take_area()
     }
 
     /// Sends the packet that was written to the room.

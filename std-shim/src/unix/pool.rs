@@ -13,13 +13,18 @@
 //! of its slots are in use, packets go through the socket.
 
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use ipcm_core::transport::{Area, Lender};
+
 use super::note::SHORTEST_PACKET;
-use crate::sys::shared_memory::{Data, OpenError, View, Word};
+use crate::sys::shared_memory::{Data, OpenError, Trust, View, Word};
 
 /// Slots of one direction of a connection.
 const SLOTS: usize = 8;
+/// Packets of at least so many bytes go through mapped memory, if there is any.
+pub(super) const LARGE: usize = 16 * 1024;
 /// Bytes of a slot: a body of 1 MiB and its head, and other frames with it.
 pub(super) const SLOT: usize = 1024 * 1024 + 64 * 1024;
 
@@ -50,7 +55,7 @@ pub(super) enum Incoming {
     /// An offer was accepted.
     Expecting,
     /// The memory is mapped.
-    Ready(Slots),
+    Ready(Arc<Slots>),
     /// It could not be mapped.
     Off,
 }
@@ -98,19 +103,43 @@ impl Pool {
 pub(super) struct Slots {
     data: View,
     used: Word,
+    trust: Option<Trust>,
+}
+
+/// Where a packet is that has come.
+pub(super) enum Received {
+    /// In the buffer, so long.
+    Copied(usize),
+    /// Where its sender wrote it.
+    Lent(Area),
 }
 
 impl Slots {
-    pub(super) fn open([data, used]: &[OwnedFd; 2]) -> Result<Self, OpenError> {
-        Ok(Self { data: View::open(data, SLOTS * SLOT)?, used: Word::open(used)? })
+    pub(super) fn open([data, used]: &[OwnedFd; 2], trust: Option<Trust>) -> Result<Self, OpenError> {
+        Ok(Self { data: View::open(data, SLOTS * SLOT)?, used: Word::open(used)?, trust })
     }
 
-    /// Copies the packet in a slot to the front of `buffer` and frees the slot. `None` if there is no such packet.
-    pub(super) fn receive(&self, slot: u8, len: u32, buffer: &mut [u8]) -> Option<usize> {
+    /// Copies the packet in a slot to the front of `buffer` and frees the slot, or lends it. `None` if there is no such
+    /// packet.
+    pub(super) fn receive(self: &Arc<Self>, slot: u8, len: u32, buffer: &mut [u8]) -> Option<Received> {
         let len = usize::try_from(len).ok().filter(|len| (SHORTEST_PACKET..=SLOT).contains(len))?;
         let buffer = buffer.get_mut(..len).filter(|_| usize::from(slot) < SLOTS)?;
+        if self.trust.is_some() && len >= LARGE {
+            return Some(Received::Lent(Area::new(self.clone(), slot.into(), len)));
+        }
         self.data.copy_to(usize::from(slot) * SLOT, buffer);
+        self.release(slot.into());
+        Some(Received::Copied(len))
+    }
+}
+
+impl Lender for Slots {
+    fn packet(&self, slot: u32, len: usize) -> &[u8] {
+        // Areas are made with trust, and not without.
+        self.trust.map_or(&[], |trust| self.data.bytes(slot as usize * SLOT, len, trust))
+    }
+
+    fn release(&self, slot: u32) {
         self.used.get().fetch_and(!(1 << slot), Ordering::Release);
-        Some(len)
     }
 }

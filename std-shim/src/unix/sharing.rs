@@ -3,7 +3,9 @@
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::{MaybeUninit, take};
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 
+use ipcm_core::transport::Area;
 use rustix::io::Errno;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
@@ -11,11 +13,9 @@ use rustix::net::{
 };
 
 use super::note::{Note, SHORTEST_PACKET};
-use super::pool::{Incoming, Outgoing, Pool, SLOT, Slots};
-use crate::sys::shared_memory::OpenError;
+use super::pool::{Incoming, Outgoing, Pool, Received, SLOT, Slots};
+use crate::sys::shared_memory::{OpenError, Trust};
 
-/// Packets of at least so many bytes go through mapped memory, if there is any.
-pub(super) const LARGE: usize = 16 * 1024;
 /// Descriptors that come with a note of memory: those of the data and of the control memory.
 const FILES: usize = 2;
 
@@ -30,6 +30,10 @@ pub(super) struct Sharing {
     owed: Option<Note>,
     /// What came with the last packet.
     files: Files,
+    /// Packets are read where the peer wrote them.
+    trust: Option<Trust>,
+    /// The packet that came last, if it is read there.
+    area: Option<Area>,
 }
 
 /// Descriptors that have come.
@@ -51,6 +55,16 @@ pub(super) enum Taken {
 }
 
 impl Sharing {
+    /// Shares nothing yet, and reads packets where they are if there is trust.
+    pub(super) fn new(trust: Option<Trust>) -> Self {
+        Self { trust, ..Self::default() }
+    }
+
+    /// The packet that came last, if it is not in the buffer.
+    pub(super) fn take_area(&mut self) -> Option<Area> {
+        self.area.take()
+    }
+
     /// How much of a large packet can leave at once; 0 if it goes through the socket.
     pub(super) fn room_len(&self) -> usize {
         match &self.outgoing {
@@ -97,6 +111,7 @@ impl Sharing {
     }
 
     /// Says what the socket had no room for before.
+    #[inline]
     pub(super) fn say_what_is_owed(&mut self, socket: &OwnedFd) {
         if let Some(note) = self.owed
             && say(socket, note)
@@ -145,7 +160,11 @@ impl Sharing {
         match (note, take(&mut self.outgoing), &self.incoming) {
             (Note::Packet { slot, len }, outgoing, Incoming::Ready(slots)) => {
                 self.outgoing = outgoing;
-                return slots.receive(slot, len, buffer).map_or(Taken::Nonsense, Taken::Packet);
+                return match slots.receive(slot, len, buffer) {
+                    Some(Received::Copied(len)) => Taken::Packet(len),
+                    Some(Received::Lent(area)) => Taken::Packet(self.area.insert(area).len()),
+                    None => Taken::Nonsense,
+                };
             }
             (Note::Accept, Outgoing::Offered, _) => self.outgoing = Outgoing::Accepted,
             (Note::Mapped, Outgoing::Sent(pool), _) => self.outgoing = Outgoing::Ready(pool),
@@ -166,14 +185,14 @@ impl Sharing {
 
     fn take_memory(&mut self, socket: &OwnedFd, files: Files) -> Taken {
         let opened = match <[OwnedFd; FILES]>::try_from(files.files) {
-            Ok(files) => Slots::open(&files),
+            Ok(files) => Slots::open(&files, self.trust),
             // This process has as many descriptors as it may.
             Err(_) if files.cut => Err(OpenError::System(Errno::MFILE.into())),
             Err(_) => Err(OpenError::Unsafe),
         };
         match opened {
             Ok(slots) => {
-                self.incoming = Incoming::Ready(slots);
+                self.incoming = Incoming::Ready(Arc::new(slots));
                 self.owe(socket, Note::Mapped);
             }
             Err(OpenError::Unsafe) => return Taken::Nonsense,

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use ipcm_core::transport::{
-    Capabilities, ConnectError, PeerChange, PeerState, PeerStatus, Progress, Transport, TransportEvent,
+    Area, Capabilities, ConnectError, PeerChange, PeerState, PeerStatus, Progress, Transport, TransportEvent,
 };
 use ipcm_core::{Clock, Incarnation, Instant, LinkId, time};
 use rustix::io::Errno;
@@ -13,12 +13,12 @@ use rustix::net::{SocketFlags, accept_with};
 
 use super::connection::{Connection, Interest};
 use super::poller::{Found, Poller};
-use super::pool::SLOT;
-use super::sharing::LARGE;
+use super::pool::{LARGE, SLOT};
 use super::waker::Waker;
 use crate::bus::{self, BusDir, BusError, Membership, PeerKind, PeerRecord, PeerWatch, Presence};
 use crate::clock::Monotonic;
 use crate::log;
+use crate::sys::shared_memory::Trust;
 
 /// How long nothing is accepted after descriptors have run out.
 const DESCRIPTOR_PAUSE: Duration = Duration::from_millis(50);
@@ -43,6 +43,8 @@ pub struct UnixTransport {
     interval: Duration,
     /// Descriptors have run out: accepting goes on then.
     accept_again: Option<Instant>,
+    /// Large packets of later connections are read where peers wrote them.
+    trust: Option<Trust>,
 }
 
 impl UnixTransport {
@@ -65,6 +67,7 @@ impl UnixTransport {
             waker: None,
             interval: bus::POLL_INTERVAL,
             accept_again: None,
+            trust: None,
             membership,
         })
     }
@@ -77,6 +80,11 @@ impl UnixTransport {
     /// Looks for peers that often where there is no watch, and at least every 50 ms.
     pub(crate) fn set_interval(&mut self, interval: Duration) {
         self.interval = interval.clamp(Duration::from_millis(1), bus::POLL_INTERVAL);
+    }
+
+    /// Reads the large packets of later connections where peers wrote them.
+    pub(crate) fn set_trust(&mut self, trust: Option<Trust>) {
+        self.trust = trust;
     }
 
     /// A descriptor that is readable when there is something to take in.
@@ -266,7 +274,8 @@ impl Transport for UnixTransport {
         let record = self.dir().lookup(peer).map_err(bus_error)?.ok_or(ConnectError::NoSuchPeer)?;
         let socket = self.dir().connect(&record).map_err(connect_error)?;
         let io = |error: Errno| ConnectError::Bus(error.to_string());
-        let connection = Connection::new(link, self.lift(socket), Self::PACKET, true).map_err(io)?;
+        let connection =
+            Connection::new(link, self.lift(socket), Self::PACKET, true, self.trust).map_err(io)?;
         self.insert(connection).map_err(io)?;
         Ok(status(&record))
     }
@@ -283,7 +292,7 @@ impl Transport for UnixTransport {
                 Err(_) => return false,
             }
         };
-        let connection = Connection::new(link, self.lift(socket), Self::PACKET, false);
+        let connection = Connection::new(link, self.lift(socket), Self::PACKET, false, self.trust);
         let Ok(connection) = connection else { return false };
         if !self.dir().admits(connection.uid) {
             log::warn!(uid = connection.uid, "refused a connection of a user the bus is not for");
@@ -330,6 +339,10 @@ impl Transport for UnixTransport {
             return Progress::Closed;
         }
         progress
+    }
+
+    fn take_area(&mut self, link: LinkId) -> Option<Area> {
+        self.connection_mut(link)?.take_area()
     }
 
     fn receive(&mut self, link: LinkId, buffer: &mut [u8]) -> Progress {
