@@ -48,8 +48,8 @@ fn a_bus_in_use_is_not_removed_and_the_failure_names_its_peers() {
 fn a_malformed_info_is_a_usage_failure_that_says_which_part_is_wrong() {
     let desk = Desk::new();
     for (info, word) in [
-        ("[", "not JSON"),
-        ("bus", "not JSON"),
+        ("[", "a string at byte 1"),
+        ("bus", "an opening bracket at byte 0"),
         ("[]", "three strings"),
         (r#"["tcp","postcard","/x"]"#, r#"unknown transport "tcp""#),
         (r#"["unix","xml","/x"]"#, r#"unknown codec "xml""#),
