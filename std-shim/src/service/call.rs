@@ -154,7 +154,7 @@ impl<'c> Call<'c> {
         if let Some(token) = self.token.take()
             && let Err(error) = self.context.client.respond_in(token, len, write)
         {
-            tracing::error!(service = self.context.name(), %error, "an answer could not be sent");
+            log::error!(service = self.context.name(), %error, "an answer could not be sent");
         }
     }
 

@@ -14,6 +14,7 @@ use rustix::net::{
 
 use super::note::{Note, SHORTEST_PACKET};
 use super::pool::{Incoming, Outgoing, Pool, Received, SLOT, Slots};
+use crate::log;
 use crate::sys::shared_memory::{OpenError, Trust};
 
 /// Descriptors that come with a note of memory: those of the data and of the control memory.
@@ -197,7 +198,7 @@ impl Sharing {
             }
             Err(OpenError::Unsafe) => return Taken::Nonsense,
             Err(OpenError::System(error)) => {
-                tracing::warn!(%error, "large packets of a peer go through the socket: no memory to map");
+                log::warn!(%error, "large packets of a peer go through the socket: no memory to map");
                 self.incoming = Incoming::Off;
                 self.owe(socket, Note::Declined);
             }
@@ -238,7 +239,7 @@ fn send_pool(socket: &OwnedFd) -> Outgoing {
     let (pool, files) = match Pool::create() {
         Ok(made) => made,
         Err(error) => {
-            tracing::warn!(%error, "large packets for a peer go through the socket: no memory to share");
+            log::warn!(%error, "large packets for a peer go through the socket: no memory to share");
             return Outgoing::Off;
         }
     };
@@ -256,7 +257,7 @@ fn send_pool(socket: &OwnedFd) -> Outgoing {
             Err(Errno::INTR) => {}
             Err(Errno::AGAIN | Errno::NOBUFS | Errno::NOMEM) => return Outgoing::Accepted,
             Err(error) => {
-                tracing::warn!(%error, "large packets for a peer go through the socket: no descriptor goes");
+                log::warn!(%error, "large packets for a peer go through the socket: no descriptor goes");
                 return Outgoing::Off;
             }
         }
