@@ -158,7 +158,7 @@ impl BusDir {
         if peers.is_empty() && !self.is_there()? {
             return Err(BusError::NoBus { path: self.path().to_owned() });
         }
-        peers.sort_by(|a, b| a.name.cmp(&b.name));
+        peers.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         Ok(peers)
     }
 

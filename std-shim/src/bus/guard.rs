@@ -237,6 +237,6 @@ fn wait_for_change(watch: &PeerWatch, time: Duration) -> bool {
 
 fn names<'a>(peers: impl IntoIterator<Item = &'a PeerRecord>) -> Vec<String> {
     let mut names: Vec<_> = peers.into_iter().map(|peer| peer.name().to_owned()).collect();
-    names.sort();
+    names.sort_unstable();
     names
 }

@@ -13,6 +13,7 @@
 
 mod abandoned;
 mod builder;
+mod by_file;
 mod crash_point;
 mod dir;
 mod error;

@@ -1,5 +1,6 @@
 //! Clearing away what dead peers have left, and whole buses.
 
+use super::by_file::ByFile;
 use super::crash_point::crash_point;
 use super::dir::{BusDir, is_record, list};
 use super::error::BusError;
@@ -9,7 +10,6 @@ use super::process_id::Vantage;
 use super::record::Finding;
 use rustix::fs::{AtFlags, CWD, fstat, statat, unlinkat};
 use rustix::io::Errno;
-use std::collections::BTreeSet;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
@@ -36,18 +36,18 @@ impl BusDir {
 pub(super) fn sweep(dir: &BusDir, _lock: &JoinLock) -> Result<usize, BusError> {
     let vantage = Vantage::here();
     let files = dir.files()?;
-    let (mut live_sockets, mut swept) = (BTreeSet::new(), 0);
+    let (mut live_sockets, mut swept) = (ByFile::new(), 0);
     for file in files.iter().filter(|file| is_record(file)) {
         match dir.examine(file, vantage)? {
             Finding::Live(record) => {
-                live_sockets.insert(record.socket_file());
+                live_sockets.insert(&record.socket_file(), ());
             }
             Finding::Dead(_) | Finding::Junk => swept += usize::from(try_unlink(dir.as_fd(), file)),
             Finding::Absent => {}
         }
     }
     // A socket whose record came after the listing belongs to no one: joining needs the lock.
-    let orphans = files.iter().filter(|file| is_socket(file) && !live_sockets.contains(*file));
+    let orphans = files.iter().filter(|file| is_socket(file) && live_sockets.get(file).is_none());
     for file in orphans.chain(files.iter().filter(|file| is_draft(file))) {
         swept += usize::from(try_unlink(dir.as_fd(), file));
     }

@@ -7,6 +7,7 @@
 //! marker gone                IN_DELETE       --> the bus is gone
 //! ```
 
+use super::by_file::ByFile;
 use super::dir::{BusDir, is_record};
 use super::error::BusError;
 use super::marker;
@@ -15,7 +16,6 @@ use super::record::{Finding, PeerRecord};
 use ipcm_core::Incarnation;
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use rustix::io::Errno;
-use std::collections::{BTreeMap, BTreeSet};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::thread;
@@ -36,7 +36,7 @@ pub(crate) struct PeerWatch {
     /// None where the system has no watch left: then every call scans.
     inotify: Option<OwnedFd>,
     /// By file name.
-    known: BTreeMap<String, PeerRecord>,
+    known: ByFile<PeerRecord>,
     bus_gone: bool,
     /// Events were lost, or could not be followed up: the known set is compared with the directory.
     must_scan: bool,
@@ -68,7 +68,7 @@ impl BusDir {
 impl PeerWatch {
     /// Scans once the watch is armed, so that no one arrives unseen in between.
     pub(super) fn start(dir: BusDir, inotify: Option<OwnedFd>) -> Result<Self, BusError> {
-        let mut watch = Self { dir, inotify, known: BTreeMap::new(), bus_gone: false, must_scan: false };
+        let mut watch = Self { dir, inotify, known: ByFile::new(), bus_gone: false, must_scan: false };
         watch.known = watch.scan()?;
         Ok(watch)
     }
@@ -85,7 +85,7 @@ impl PeerWatch {
 
     /// The peers as of the last call, sorted by file name.
     pub(crate) fn known(&self) -> impl Iterator<Item = &PeerRecord> {
-        self.known.values()
+        self.known.iter().map(|(_, peer)| peer)
     }
 
     /// Appends what has changed since the last call; never blocks.
@@ -95,7 +95,7 @@ impl PeerWatch {
         let Some(inotify) = &self.inotify else {
             return self.rescan(out);
         };
-        let mut batch = Batch::default();
+        let mut batch = Batch { files: ByFile::new(), overflow: false, bus_gone: false };
         let drained = batch.drain(inotify);
         let followed = drained
             .map_err(|error| BusError::from_io(self.dir.path(), "reading changes of the bus", error))
@@ -109,15 +109,15 @@ impl PeerWatch {
     /// Compares everything with the directory; finds also what no event has told.
     pub(crate) fn rescan(&mut self, out: &mut Vec<PeerChange>) -> Result<(), BusError> {
         let gone = !self.dir.is_there()?;
-        let found = if gone { BTreeMap::new() } else { self.scan()? };
+        let found = if gone { ByFile::new() } else { self.scan()? };
         self.must_scan = false;
-        let stays = |file: &String, peer: &PeerRecord| {
+        let stays = |file: &str, peer: &PeerRecord| {
             found.get(file).is_some_and(|now| now.incarnation == peer.incarnation)
         };
         out.extend(
             self.known.iter().filter(|(file, peer)| !stays(file, peer)).map(|(_, peer)| departed(peer)),
         );
-        let is_new = |file: &String, peer: &PeerRecord| {
+        let is_new = |file: &str, peer: &PeerRecord| {
             self.known.get(file).is_none_or(|before| before.incarnation != peer.incarnation)
         };
         let arrived = found.iter().filter(|(file, peer)| is_new(file, peer));
@@ -149,9 +149,9 @@ impl PeerWatch {
         if batch.overflow || self.must_scan {
             return self.rescan(out);
         }
-        for (file, last) in batch.last {
-            match last {
-                Last::Left => out.extend(self.known.remove(&file).as_ref().map(departed)),
+        for (file, seen) in batch.files.iter() {
+            match seen.last {
+                Last::Left => out.extend(self.known.remove(file).as_ref().map(departed)),
                 Last::Came => self.look_at(file, vantage, out)?,
             }
         }
@@ -160,9 +160,10 @@ impl PeerWatch {
 
     /// Whether a peer whose record was closed appears alive.
     fn any_still_locked(&self, batch: &Batch, vantage: Vantage) -> Result<bool, BusError> {
-        for file in &batch.closed {
-            if self.known.contains_key(file)
-                && batch.last.get(file) == Some(&Last::Left)
+        for (file, seen) in batch.files.iter() {
+            if seen.was_closed
+                && seen.last == Last::Left
+                && self.known.get(file).is_some()
                 && matches!(self.dir.examine(file, vantage)?, Finding::Live(_))
             {
                 return Ok(true);
@@ -172,16 +173,16 @@ impl PeerWatch {
     }
 
     /// Takes up what the record in `file` tells now.
-    fn look_at(&mut self, file: String, vantage: Vantage, out: &mut Vec<PeerChange>) -> Result<(), BusError> {
-        let now = match self.dir.examine(&file, vantage)? {
+    fn look_at(&mut self, file: &str, vantage: Vantage, out: &mut Vec<PeerChange>) -> Result<(), BusError> {
+        let now = match self.dir.examine(file, vantage)? {
             Finding::Live(record) => Some(record),
             Finding::Absent | Finding::Junk | Finding::Dead(_) => None,
         };
-        let before = self.known.get(&file);
+        let before = self.known.get(file);
         if now.as_ref().map(|peer| peer.incarnation) == before.map(|peer| peer.incarnation) {
             return Ok(());
         }
-        out.extend(self.known.remove(&file).as_ref().map(departed));
+        out.extend(self.known.remove(file).as_ref().map(departed));
         if let Some(peer) = now {
             out.push(PeerChange::Arrived(peer.clone()));
             self.known.insert(file, peer);
@@ -189,9 +190,12 @@ impl PeerWatch {
         Ok(())
     }
 
-    fn scan(&self) -> Result<BTreeMap<String, PeerRecord>, BusError> {
-        let peers = self.dir.peers()?;
-        Ok(peers.into_iter().map(|peer| (PeerRecord::file(peer.name()), peer)).collect())
+    fn scan(&self) -> Result<ByFile<PeerRecord>, BusError> {
+        let mut found = ByFile::new();
+        for peer in self.dir.peers()? {
+            found.insert(&PeerRecord::file(peer.name()), peer);
+        }
+        Ok(found)
     }
 
     fn note_bus_gone(&mut self, out: &mut Vec<PeerChange>) {
@@ -202,13 +206,17 @@ impl PeerWatch {
 }
 
 /// The events of one reading: per file only the last counts, since the directory tells the rest.
-#[derive(Default)]
 struct Batch {
-    last: BTreeMap<String, Last>,
-    /// The files that were closed, whatever came later.
-    closed: BTreeSet<String>,
+    files: ByFile<Seen>,
     overflow: bool,
     bus_gone: bool,
+}
+
+/// What became of a file.
+struct Seen {
+    last: Last,
+    /// It was closed, whatever came later.
+    was_closed: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -243,11 +251,10 @@ impl Batch {
         if file == marker::FILE {
             self.bus_gone |= flags.contains(ReadFlags::DELETE);
         } else if is_record(file) {
-            if flags.contains(ReadFlags::CLOSE_WRITE) {
-                self.closed.insert(file.to_owned());
-            }
+            let before = self.files.get(file).is_some_and(|seen| seen.was_closed);
+            let was_closed = before || flags.contains(ReadFlags::CLOSE_WRITE);
             let last = if flags.contains(ReadFlags::MOVED_TO) { Last::Came } else { Last::Left };
-            self.last.insert(file.to_owned(), last);
+            self.files.insert(file, Seen { last, was_closed });
         }
     }
 }
