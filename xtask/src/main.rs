@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! main --> test, lint, no_std, fuzz, goals --> steps (runs a command, says what and how long) --> the commands
-//!          test --> tally (counts what the test programs print)
+//!          test, wasi --> tally (counts what the test programs print)
+//!          wasi --> targets (gets what they need)
 //!          lint --> msrv
 //! ```
 
@@ -13,7 +14,9 @@ mod msrv;
 mod no_std;
 mod steps;
 mod tally;
+mod targets;
 mod test;
+mod wasi;
 
 use clap::Parser;
 use std::{path::PathBuf, process::ExitCode};
@@ -28,6 +31,10 @@ enum Task {
     Lint,
     /// Prove that the core builds, links and runs without std.
     NoStd,
+    /// Make WebAssembly and Cortex-M usable: targets and runners, kept in the user's cache folder.
+    Targets(targets::Options),
+    /// Run the tests of WebAssembly alone.
+    Wasi,
     /// Check that every fuzz target builds, on stable and without a C++ compiler.
     FuzzBuild,
     /// Fuzz with libFuzzer, which needs `cargo-fuzz` and a nightly toolchain.
@@ -38,10 +45,12 @@ enum Task {
 
 fn main() -> ExitCode {
     let outcome = match Task::parse() {
-        // The count is its last line, so it reports failure itself.
+        // The count is their last line, so they report failure themselves.
         Task::Test(options) => return test::run(&options),
+        Task::Wasi => return wasi::run(),
         Task::Lint => lint::run(),
         Task::NoStd => no_std::run(),
+        Task::Targets(options) => targets::run(&options),
         Task::FuzzBuild => fuzz::build(),
         Task::Fuzz(options) => fuzz::run(&options),
         Task::Goals(options) => goals::run(&options),

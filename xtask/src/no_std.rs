@@ -5,8 +5,10 @@
 //! refuse the second. The program is then run, and does real work with the core. Where the toolchain has
 //! targets without an operating system, the core is built for those as well.
 
-use crate::steps::{Steps, cargo, cargo_aside, output};
-use std::{path::Path, process::Command};
+use crate::{
+    steps::{Steps, cargo, cargo_aside},
+    targets::is_installed,
+};
 
 /// The package of the check program, which is a workspace of its own.
 pub(crate) const MANIFEST: &str = "xtask/no-std-check/Cargo.toml";
@@ -41,11 +43,4 @@ pub(crate) fn run() -> Result<(), String> {
         );
     }
     steps.finish()
-}
-
-/// Whether the compiler in use has `core` for a target.
-fn is_installed(target: &str) -> bool {
-    let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
-    let folder = output(rustc.args(["--print", "target-libdir", "--target", target]));
-    folder.is_ok_and(|folder| Path::new(folder.trim()).is_dir())
 }

@@ -37,19 +37,44 @@ impl Steps {
         what: &str,
         step: impl FnOnce() -> Result<(), String>,
     ) -> bool {
+        let outcome = self.attempt(name, what, step);
+        if outcome.is_err() {
+            self.failed.push(format!("[{}] {name}", self.count));
+        }
+        outcome.is_ok()
+    }
+
+    /// Runs a step that may fail: the caller has another way, or goes without.
+    ///
+    /// # Errors
+    ///
+    /// Those of the step.
+    pub(crate) fn attempt<T>(
+        &mut self,
+        name: &str,
+        what: &str,
+        step: impl FnOnce() -> Result<T, String>,
+    ) -> Result<T, String> {
         self.count += 1;
         println!("[{}] {name}: {what}", self.count);
         let start = Instant::now();
         let outcome = step();
         let seconds = start.elapsed().as_secs_f64();
         match &outcome {
-            Ok(()) => println!("[{}] ok, {seconds:.1} s\n", self.count),
-            Err(why) => {
-                println!("[{}] FAILED after {seconds:.1} s: {why}\n", self.count);
-                self.failed.push(format!("[{}] {name}", self.count));
-            }
+            Ok(_) => println!("[{}] ok, {seconds:.1} s\n", self.count),
+            Err(why) => println!("[{}] FAILED after {seconds:.1} s: {why}\n", self.count),
         }
-        outcome.is_ok()
+        outcome
+    }
+
+    /// Runs a command that may fail; its output passes through.
+    ///
+    /// # Errors
+    ///
+    /// When it fails.
+    pub(crate) fn attempt_command(&mut self, name: &str, command: &mut Command) -> Result<(), String> {
+        let shown = show(command);
+        self.attempt(name, &shown, || stream(command, |line| println!("{line}")))
     }
 
     /// What the steps came to.
@@ -90,6 +115,21 @@ pub(crate) fn output(command: &mut Command) -> Result<String, String> {
         return Err(format!("{}: {}", show(command), output.status));
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Runs a command whose output matters only when it fails.
+///
+/// # Errors
+///
+/// When it fails, with what it has printed.
+pub(crate) fn quiet(command: &mut Command) -> Result<(), String> {
+    let output = command.stdin(Stdio::null()).output();
+    let output = output.map_err(|error| format!("{}: {error}", show(command)))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = [output.stdout, output.stderr].concat();
+    Err(format!("{}: {}\n{}", show(command), output.status, String::from_utf8_lossy(&said).trim_end()))
 }
 
 /// Whether a command can be started and succeeds; its output is dropped.

@@ -36,6 +36,12 @@ impl Tally {
         skipped || !self.in_successes
     }
 
+    /// Takes note of tests that did not run at all, and says so.
+    pub(crate) fn skip(&mut self, what: &str, why: &str) {
+        println!("SKIPPED: {what}: {why}\n");
+        self.ignored += 1;
+    }
+
     /// Tests that passed and did run.
     pub(crate) fn passed(&self) -> usize {
         self.passed.saturating_sub(self.said_skipped)
@@ -96,6 +102,13 @@ mod tests {
         assert_eq!(tally.to_string(), "1 passed, 0 failed, 1 skipped");
         let result = "test result: ok. 2 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out";
         assert_eq!(shown, ["SKIPPED: no runner", result, "Running more"]);
+    }
+
+    #[test]
+    fn tests_that_cannot_run_at_all_are_skipped() {
+        let (mut tally, _) = tally("test result: ok. 2 passed; 0 failed; 0 ignored");
+        tally.skip("tests elsewhere", "no emulator");
+        assert_eq!(tally.to_string(), "2 passed, 0 failed, 1 skipped");
     }
 
     #[test]

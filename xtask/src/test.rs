@@ -4,6 +4,7 @@ use crate::{
     fuzz,
     steps::{Steps, cargo},
     tally::Tally,
+    wasi,
 };
 use std::process::{Command, ExitCode};
 
@@ -52,16 +53,23 @@ pub(crate) fn run(options: &Options) -> ExitCode {
         }
     }
 
-    let outcome = verdict(steps.finish(), &tally, options.no_skips);
+    wasi::tests(&mut steps, &mut tally);
+
+    conclude("test", steps, &tally, options.no_skips)
+}
+
+/// Says how a task of tests went; the last line is the count.
+pub(crate) fn conclude(task: &str, steps: Steps, tally: &Tally, no_skips: bool) -> ExitCode {
+    let outcome = verdict(steps.finish(), tally, no_skips);
     if let Err(why) = &outcome {
-        println!("cargo xtask test: {why}");
+        println!("cargo xtask {task}: {why}");
     }
     println!("{tally}");
     if outcome.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// A step of tests. One that fails without a failed test, as when it does not compile, counts as one failed.
-fn run_tests(steps: &mut Steps, tally: &mut Tally, name: &str, command: &mut Command) {
+pub(crate) fn run_tests(steps: &mut Steps, tally: &mut Tally, name: &str, command: &mut Command) {
     let failed_before = tally.failed;
     let ok = steps.run_lines(name, command, |line| {
         if tally.line(line) {
