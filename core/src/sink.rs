@@ -33,29 +33,40 @@ pub struct Sink<'s> {
     room: &'s mut [u8],
     filled: usize,
     /// Whom to ask for room, once.
-    source: Option<(LinkId, &'s mut dyn Room)>,
+    source: Option<(LinkId, &'s mut dyn Source)>,
     /// From how many bytes on.
     large: usize,
 }
 
 /// A transport, as far as it has memory to write large frames to.
-pub(crate) trait Room {
-    fn large(&self) -> usize;
+pub(crate) struct Room<'r> {
+    /// From how many bytes on a frame is large; known without a call, as most are not.
+    large: usize,
+    source: &'r mut dyn Source,
+}
+
+pub(crate) trait Source {
     fn room(&mut self, link: LinkId, len: usize) -> Option<&mut [u8]>;
     fn send_room(&mut self, link: LinkId, len: usize) -> Result<(), &[u8]>;
 }
 
-impl<T: Transport> Room for T {
-    fn large(&self) -> usize {
-        T::LARGE
-    }
-
+impl<T: Transport> Source for T {
     fn room(&mut self, link: LinkId, len: usize) -> Option<&mut [u8]> {
         Transport::room(self, link, len)
     }
 
     fn send_room(&mut self, link: LinkId, len: usize) -> Result<(), &[u8]> {
         Transport::send_room(self, link, len)
+    }
+}
+
+impl<'r> Room<'r> {
+    pub(crate) fn of<T: Transport>(transport: &'r mut T) -> Self {
+        Self { large: T::LARGE, source: transport }
+    }
+
+    pub(crate) fn send(self, link: LinkId, len: usize) -> Result<(), &'r [u8]> {
+        self.source.send_room(link, len)
     }
 }
 
@@ -73,10 +84,11 @@ impl<'s> Sink<'s> {
         bytes: &'s mut Vec<u8>,
         first: usize,
         link: LinkId,
-        room: Option<&'s mut dyn Room>,
+        room: Option<&'s mut Room<'_>>,
     ) -> Self {
-        let large = room.as_ref().map_or(usize::MAX, |room| room.large());
-        Self { bytes, first, room: &mut [], filled: 0, source: room.map(|room| (link, room)), large }
+        let large = room.as_ref().map_or(usize::MAX, |room| room.large);
+        let source = room.map(|room| (link, &mut *room.source as &mut dyn Source));
+        Self { bytes, first, room: &mut [], filled: 0, source, large }
     }
 
     /// Appends the encoded form of `value`, in at most `limit` bytes.
@@ -254,11 +266,7 @@ mod tests {
     /// Room of a fixed length, for frames of 40 bytes and more.
     struct Fixed(Vec<u8>);
 
-    impl Room for Fixed {
-        fn large(&self) -> usize {
-            40
-        }
-
+    impl Source for Fixed {
         fn room(&mut self, _: LinkId, len: usize) -> Option<&mut [u8]> {
             (len <= self.0.len()).then_some(&mut self.0)
         }
@@ -276,7 +284,8 @@ mod tests {
     /// What has not left once a frame is written whose body comes in such pieces.
     fn written(room: usize, pieces: &[usize]) -> (bool, Vec<u8>) {
         let (mut bytes, mut room) = (outbox(), Fixed(vec![0xee; room]));
-        let mut sink = Sink::new(&mut bytes, 6, LINK, Some(&mut room));
+        let mut source = Room { large: 40, source: &mut room };
+        let mut sink = Sink::new(&mut bytes, 6, LINK, Some(&mut source));
         let body = |sink: &mut Sink<'_>| {
             for (at, &len) in pieces.iter().enumerate() {
                 match at % 3 {
@@ -314,7 +323,8 @@ mod tests {
     fn a_frame_that_fails_leaves_everything_as_it_was() {
         for (first, second) in [(0, 10), (50, 0), (50, 50), (50, 500)] {
             let (mut bytes, mut room) = (outbox(), Fixed(vec![0; 200]));
-            let mut sink = Sink::new(&mut bytes, 6, LINK, Some(&mut room));
+            let mut source = Room { large: 40, source: &mut room };
+            let mut sink = Sink::new(&mut bytes, 6, LINK, Some(&mut source));
             let failed = frame::append(&mut sink, b"head", |sink| {
                 sink.append(&vec![1; first], 1000)?;
                 sink.append(&vec![2; second], 1000)?;

@@ -9,6 +9,7 @@ use super::*;
 use crate::body::EncodeError;
 use crate::endpoint::WriteBody;
 use crate::error::CallError;
+use crate::sink::Room;
 use crate::time::deadline_after;
 
 /// Packets taken in at once from a peer that nothing can be sent to; what is left comes in its turn.
@@ -106,7 +107,7 @@ impl<T: Transport, C: Clock> Client<T, C> {
             return Err(SendError::TooManyInFlight { limit });
         }
         let now = self.recent;
-        let id = self.endpoint.request_in(now, link, deadline, body, Some(&mut self.transport))?;
+        let id = self.endpoint.request_in(now, link, deadline, body, Some(Room::of(&mut self.transport)))?;
         if !self.corked || self.endpoint.backlog(link) >= T::PACKET {
             self.flush();
         }
@@ -133,7 +134,8 @@ impl<T: Transport, C: Clock> Client<T, C> {
         loop {
             let link = self.reach(peer, deadline)?;
             let stamp = self.clock.unix_micros();
-            match self.endpoint.message_in(link, stamp, broadcast, body, Some(&mut self.transport)) {
+            match self.endpoint.message_in(link, stamp, broadcast, body, Some(Room::of(&mut self.transport)))
+            {
                 Err(SendError::WouldBlock { .. }) => self.pause(peer, deadline)?,
                 Err(error) => return Err(error),
                 Ok(position) => {
@@ -156,7 +158,8 @@ impl<T: Transport, C: Clock> Client<T, C> {
         self.turn(Some(Instant::ZERO));
         let link = self.route(peer)?;
         let stamp = self.clock.unix_micros();
-        let position = self.endpoint.message_in(link, stamp, false, body, Some(&mut self.transport))?;
+        let position =
+            self.endpoint.message_in(link, stamp, false, body, Some(Room::of(&mut self.transport)))?;
         self.watch_link(link);
         self.flush();
         match self.watched_end.take() {
@@ -174,7 +177,7 @@ impl<T: Transport, C: Clock> Client<T, C> {
         body: WriteBody<'_>,
     ) -> Result<bool, EncodeError> {
         let now = self.recent;
-        self.endpoint.respond_in(now, token, body, Some(&mut self.transport))
+        self.endpoint.respond_in(now, token, body, Some(Room::of(&mut self.transport)))
     }
 
     /// Asks a peer to end.

@@ -33,7 +33,7 @@ impl Endpoint {
         link: LinkId,
         deadline: Option<Instant>,
         body: WriteBody<'_>,
-        room: Option<&mut dyn Room>,
+        room: Option<Room<'_>>,
     ) -> Result<RequestId, SendError> {
         let position = self.writable(link)?.outbox.end();
         let limit = self.table.capacity();
@@ -80,7 +80,7 @@ impl Endpoint {
         stamp: u64,
         broadcast: bool,
         body: WriteBody<'_>,
-        room: Option<&mut dyn Room>,
+        room: Option<Room<'_>>,
     ) -> Result<Range<u64>, SendError> {
         let start = self.writable(link)?.outbox.end();
         let sequence = self.sequence + 1;
@@ -145,7 +145,7 @@ impl Endpoint {
         now: Instant,
         token: ReplyToken,
         body: WriteBody<'_>,
-        room: Option<&mut dyn Room>,
+        room: Option<Room<'_>>,
     ) -> Result<bool, EncodeError> {
         let wanted = self.is_wanted(now, &token);
         let Some((link, id)) = self.take_served(&token, wanted) else { return Ok(false) };
@@ -300,7 +300,7 @@ impl Endpoint {
         link: LinkId,
         head: &Head,
         body: WriteBody<'_>,
-        mut room: Option<&mut dyn Room>,
+        mut room: Option<Room<'_>>,
     ) -> Result<usize, EncodeError> {
         let slot = self.links.get_mut(link.index()).filter(|slot| slot.generation == link.generation);
         let Some(held) = slot.and_then(|slot| slot.link.as_mut()) else { return Ok(0) };
@@ -309,14 +309,13 @@ impl Endpoint {
         if out.capacity() == 0 {
             mem::swap(out, &mut self.large);
         }
-        let source = room.as_mut().map(|room| &mut **room as &mut dyn Room);
-        let mut sink = Sink::new(out, first, link, source);
+        let mut sink = Sink::new(out, first, link, room.as_mut());
         let size = head.encode(|head| frame::append(&mut sink, head, |out| body(out, limit)))?;
         let in_room = sink.in_room();
         if in_room > 0
             && let Some(room) = room
         {
-            match room.send_room(link, in_room) {
+            match room.send(link, in_room) {
                 Ok(()) => held.skip(in_room),
                 Err(unsent) => held.outbox.put_back(unsent),
             }
