@@ -6,6 +6,7 @@ use core::time::Duration;
 ///
 /// For each link, peers can make an endpoint hold twice `window` plus one frame of input that is not dealt with,
 /// and a service `window` plus the answers to one packet of unsent output; deferred answers come on top.
+/// What a transport maps for large packets is its own, and bounded there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Config {

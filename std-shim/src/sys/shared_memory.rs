@@ -19,7 +19,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, munmap};
-use rustix::process::{Pid, getpid};
+use rustix::process::{Pid, Resource, getpid, getrlimit};
 
 /// Maps that this process has at most: a quarter of what the kernel allows by default.
 const MAX_MAPS: usize = 16 * 1024;
@@ -198,6 +198,10 @@ impl Drop for Map {
 }
 
 fn create_file(len: usize) -> io::Result<OwnedFd> {
+    // To make a file longer than a process may is a signal that ends it.
+    if getrlimit(Resource::Fsize).current.is_some_and(|limit| limit < len as u64) {
+        return Err(Errno::FBIG.into());
+    }
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
     let file = match memfd_create("ipcm", flags | MemfdFlags::NOEXEC_SEAL) {
         // Before Linux 6.3.

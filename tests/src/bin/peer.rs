@@ -50,7 +50,8 @@ fn main() {
         "call in a storm" => call_in_storm(&info, name, &lines),
         "share in a storm" => share_in_storm(&info, name, &lines),
         "call" => call(&info, name, &lines),
-        "call without descriptors" => call_without_descriptors(&info, name, &lines),
+        "call without descriptors" => call_without(Resource::Nofile, 3, &info, name, &lines),
+        "call without long files" => call_without(Resource::Fsize, 4096, &info, name, &lines),
         "wait without a wall clock" => wait_without_wall_clock(&info, name, &lines),
         "start a process" => start_process(&info, name, &lines),
         "own a bus" => own_bus(&lines),
@@ -261,19 +262,18 @@ fn call(info: &Info, service: &str, lines: &Receiver<String>) {
     }
 }
 
-/// Calls with large bodies while no descriptor is left.
-fn call_without_descriptors(info: &Info, service: &str, lines: &Receiver<String>) {
+/// Calls with large bodies while there is no more of something.
+fn call_without(what: Resource, limit: u64, info: &Info, service: &str, lines: &Receiver<String>) {
     let mut handle = Handle::new(info, service);
     handle.sync_request_bytes(service, b"hello", AMPLE).expect("it answers");
-    let limit = getrlimit(Resource::Nofile);
-    setrlimit(Resource::Nofile, Rlimit { current: Some(3), maximum: limit.maximum })
-        .expect("less is allowed");
+    let before = getrlimit(what);
+    setrlimit(what, Rlimit { current: Some(limit), ..before }).expect("less is allowed");
     let large: Vec<u8> = (0..1 << 20).map(|at: u32| (at >> 3) as u8).collect();
     for len in [100_000, 1 << 20, 20_000].into_iter().cycle().take(30) {
         let answer = handle.sync_request_bytes(service, &large[..len], AMPLE).expect("it answers");
         assert!(answer.bytes() == &large[..len], "{len} bytes came back changed");
     }
-    setrlimit(Resource::Nofile, limit).expect("as it was");
+    setrlimit(what, before).expect("as it was");
     say("ready");
     say("all came back");
     while lines.recv().is_ok() {}
