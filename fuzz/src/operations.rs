@@ -82,7 +82,7 @@ impl Pair {
         let number = self.number;
         let body = &mut |out: &mut ipcm_core::Sink<'_>, _: usize| {
             out.extend_from_slice(&number.to_le_bytes());
-            out.resize(out.len() + with, 0);
+            out.extend_from_slice(&[0; u8::MAX as usize][..with]);
             Ok(())
         };
         let now = self.now;
