@@ -191,20 +191,36 @@ impl<T: Transport, C: Clock> Client<T, C> {
     #[inline]
     pub(crate) fn take_next(&mut self) -> bool {
         let Some(rest) = self.rest else { return false };
+        if let Some(area) = self.area.take() {
+            return self.take_next_of_area(rest, area);
+        }
         let packet = mem::take(&mut self.packet);
-        let area = self.area.take();
-        let bytes = area.as_deref().unwrap_or(&packet);
-        let mut input = Input::go_on(&bytes[..rest.len], rest.taken);
+        let any = self.take_frame(rest, &packet);
+        self.packet = packet;
+        any
+    }
+
+    #[cold]
+    fn take_next_of_area(&mut self, rest: Rest, area: Area) -> bool {
+        let any = self.take_frame(rest, &area);
+        self.area = Some(area).filter(|_| self.pinned.is_some() || self.rest.is_some());
+        any
+    }
+
+    /// Takes in the next frame of a packet, and what else has no event of its own before it; false if none is left.
+    #[inline]
+    fn take_frame(&mut self, rest: Rest, packet: &[u8]) -> bool {
+        let mut input = Input::go_on(&packet[..rest.len], rest.taken);
         let event = self.endpoint.poll_input(rest.came, rest.link, &mut input);
         let taken = input.taken();
         self.rest = (event.is_some() && taken < rest.len).then_some(Rest { taken, ..rest });
-        let any = event.is_some();
-        if let Some(event) = event {
-            self.handle_event(event, bytes);
+        match event {
+            Some(event) => {
+                self.handle_event(event, packet);
+                true
+            }
+            None => false,
         }
-        self.packet = packet;
-        self.area = area.filter(|_| self.pinned.is_some() || self.rest.is_some());
-        any
     }
 
     /// Takes in what is left of the packet until this request has ended; false if it has not by then.
