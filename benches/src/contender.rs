@@ -5,7 +5,8 @@ use std::path::Path;
 
 /// A way of messaging. Its server runs in a child process, its client in this one.
 ///
-/// To add one, implement this and [`Client`] and append it to the list in `bin/roundtrip.rs`.
+/// To add one, implement this and [`Client`] and append it to the lists in `bin/roundtrip.rs` and `goals.rs`, or, if it
+/// is not of this project, to that in `peers/src/main.rs`.
 pub trait Contender: Sync {
     /// The name in tables and in the hidden arguments of the child; unique in the list.
     fn name(&self) -> &'static str;
@@ -13,6 +14,16 @@ pub trait Contender: Sync {
     /// The longest body in bytes that a round trip can carry; longer sizes are left out.
     fn largest(&self) -> usize {
         usize::MAX
+    }
+
+    /// The most clients that can be connected at once; larger crowds are left out.
+    fn most_clients(&self) -> usize {
+        usize::MAX
+    }
+
+    /// Whether a client comes to know that its server has ended, so that [`Client::await_end`] returns.
+    fn notices_end(&self) -> bool {
+        true
     }
 
     /// Runs the server: binds something inside `dir` (empty, private to this server and its client), calls
@@ -38,6 +49,15 @@ pub trait Client {
     /// # Errors
     /// Any failure, including an answer to another request; the measurement then fails.
     fn round_trip(&mut self, len: usize) -> io::Result<()>;
+
+    /// Sends `count` requests of `len` bytes before it awaits the first answer, and then awaits them all.
+    ///
+    /// # Errors
+    /// As for [`Client::round_trip`], and `Unsupported` by those that are not made for it.
+    fn together(&mut self, len: usize, count: usize) -> io::Result<()> {
+        let _ = (len, count);
+        Err(io::ErrorKind::Unsupported.into())
+    }
 
     /// Blocks until this connection knows that its server has ended. The server is killed meanwhile.
     ///

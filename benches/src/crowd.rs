@@ -32,7 +32,7 @@ const STOPPED: u8 = 2;
 pub struct Plan<'a> {
     /// The first is the floor.
     pub contenders: &'a [&'static dyn Contender],
-    /// How many clients at once.
+    /// How many clients at once; a contender skips those above its most.
     pub clients: &'a [usize],
     /// Where clients and server run.
     pub placement: Placement,
@@ -113,10 +113,14 @@ pub fn run(plan: &Plan<'_>) -> io::Result<Vec<Row>> {
         for round in 0..plan.rounds {
             for turn in 0..plan.contenders.len() {
                 let at = (turn + round) % plan.contenders.len();
+                if clients > plan.contenders[at].most_clients() {
+                    continue;
+                }
                 samples[at].push(sample(plan, plan.contenders[at], clients)?);
             }
         }
-        rows.extend(plan.contenders.iter().zip(&samples).map(|(contender, own)| Row {
+        let measured = plan.contenders.iter().zip(&samples).filter(|(_, own)| !own.is_empty());
+        rows.extend(measured.map(|(contender, own)| Row {
             name: contender.name(),
             clients,
             per_second: median(own.iter().map(|sample| sample.per_second)),

@@ -4,6 +4,8 @@ use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use serde_json::{Value, json};
+
 use crate::child::Server;
 use crate::contender::Contender;
 use crate::placement::Placement;
@@ -24,6 +26,17 @@ pub struct Row {
     pub noticed_us: [f64; 3],
     /// Relative to the first contender of the same repetition.
     pub ratio: f64,
+}
+
+impl Row {
+    /// The figures for a program to read.
+    pub fn to_json(&self) -> Value {
+        let [q1, median, q3] = self.noticed_us;
+        json!({
+            "name": self.name, "repetitions": self.repetitions,
+            "noticed_us": median, "noticed_us_quartiles": [q1, q3], "ratio": self.ratio,
+        })
+    }
 }
 
 /// Kills a server of each contender in turn, `repetitions` times. The first contender is the floor.

@@ -15,6 +15,8 @@ pub struct Goal {
     pub target: Target,
     /// What it came to; `None` if it was not measured this time.
     pub measured: Option<f64>,
+    /// The best of the peers in the same run, and what it came to; `None` if none was measured.
+    pub best_peer: Option<(&'static str, f64)>,
 }
 
 /// What a figure must come to. A figure counts as it is printed: rounded to the digits of its unit.
@@ -111,7 +113,17 @@ impl Goal {
         target: Target,
         measured: impl Into<Option<f64>>,
     ) -> Self {
-        Self { group, what: what.into(), target, measured: measured.into() }
+        Self { group, what: what.into(), target, measured: measured.into(), best_peer: None }
+    }
+
+    /// The goal with the best of the peers' figures; the first, if several are as good.
+    pub fn beside(self, peers: impl IntoIterator<Item = (&'static str, f64)>) -> Self {
+        let better = |one: (&'static str, f64), other: (&'static str, f64)| match self.target.bound {
+            Bound::AtMost if other.1 < one.1 => other,
+            Bound::AtLeast if other.1 > one.1 => other,
+            _ => one,
+        };
+        Self { best_peer: peers.into_iter().reduce(better), ..self }
     }
 
     /// Whether it was reached; `None` if it was not measured.
@@ -125,6 +137,7 @@ impl Goal {
         json!({
             "goal": self.group, "what": self.what, "bound": self.target.bound_sign(), "target": value,
             "unit": unit.name(), "measured": self.measured, "met": self.is_met(),
+            "best_peer": self.best_peer.map(|(name, figure)| json!({ "name": name, "measured": figure })),
         })
     }
 }
@@ -135,16 +148,20 @@ pub struct Table<'g>(pub &'g [Goal]);
 
 impl Display for Table<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{:<5} {:<62} {:>12} {:>12}  met", "goal", "what", "target", "measured")?;
+        let [target, measured, peer] = ["target", "measured", "best peer"];
+        writeln!(f, "{:<5} {:<62} {target:>12} {measured:>12} {peer:>23}  met", "goal", "what")?;
         for goal in self.0 {
             let target = format!("{} {}", goal.target.bound_sign(), goal.target.unit.show(goal.target.value));
             let measured = goal.measured.map_or("-".into(), |measured| goal.target.unit.show(measured));
+            let peer = goal
+                .best_peer
+                .map_or("-".into(), |(name, figure)| format!("{name} {}", goal.target.unit.show(figure)));
             let met = match goal.is_met() {
                 None => "-",
                 Some(true) => "yes",
                 Some(false) => "NO",
             };
-            writeln!(f, "{:<5} {:<62} {target:>12} {measured:>12}  {met}", goal.group, goal.what)?;
+            writeln!(f, "{:<5} {:<62} {target:>12} {measured:>12} {peer:>23}  {met}", goal.group, goal.what)?;
         }
         let met = self.0.iter().filter(|goal| goal.is_met() == Some(true)).count();
         let measured = self.0.iter().filter(|goal| goal.measured.is_some()).count();

@@ -11,7 +11,7 @@ use ipcm::Config;
 
 use crate::child::Server;
 use crate::contender::{Client, Contender};
-use crate::ipcm::{Caller, Ipcm, serve};
+use crate::ipcm::{Caller, serve};
 use crate::placement::Placement;
 use crate::statistics::{median, quantile};
 
@@ -68,14 +68,14 @@ fn roomy() -> Config {
     config
 }
 
-/// p50 of a round trip under `load`, relative to that under `base`.
+/// p50 of a contender's round trip under `load`, relative to that under `base`. [`Load::Pending`] is this project's alone.
 ///
 /// # Errors
 /// The first failure of a server or client.
-pub fn ratio(plan: Plan, base: Load, load: Load) -> io::Result<f64> {
+pub fn ratio(contender: &dyn Contender, plan: Plan, base: Load, load: Load) -> io::Result<f64> {
     let mut ratios = Vec::with_capacity(plan.pairs);
     for _ in 0..plan.pairs {
-        let mut sides = [Side::start(plan, base)?, Side::start(plan, load)?];
+        let mut sides = [Side::start(contender, plan, base)?, Side::start(contender, plan, load)?];
         let mut blocks = Vec::with_capacity(plan.blocks);
         for number in 0..plan.blocks {
             let mut p50 = [0.0; 2];
@@ -98,10 +98,10 @@ struct Side {
 }
 
 impl Side {
-    fn start(plan: Plan, load: Load) -> io::Result<Self> {
+    fn start(contender: &dyn Contender, plan: Plan, load: Load) -> io::Result<Self> {
         let contender: &dyn Contender = match load {
             Load::Pending(_) => &Roomy,
-            _ => &Ipcm,
+            _ => contender,
         };
         let server = Server::start(contender, plan.placement)?;
         let other = || {

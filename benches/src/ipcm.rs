@@ -56,6 +56,8 @@ pub(crate) struct Caller {
     handle: Handle,
     number: u64,
     body: Vec<u8>,
+    /// Requests that are outstanding, and their numbers.
+    sent: Vec<(RequestId, u64)>,
 }
 
 impl Caller {
@@ -64,11 +66,11 @@ impl Caller {
         let info = Info::unix(dir.join("bus")).map_err(io::Error::other)?;
         let mut handle = Handle::builder(&info, NAME).config(config).build();
         handle.wait_ready(TIMEOUT).map_err(io::Error::other)?;
-        Ok(Self { handle, number: 0, body: Vec::new() })
+        Ok(Self { handle, number: 0, body: Vec::new(), sent: Vec::new() })
     }
 
     /// Sends a request of `len` bytes and returns its id and its number.
-    pub(crate) fn send(&mut self, len: usize) -> io::Result<(RequestId, u64)> {
+    fn send(&mut self, len: usize) -> io::Result<(RequestId, u64)> {
         self.number += 1;
         // The envelope's own fields are part of the length.
         self.body.resize(len.saturating_sub(8), 1);
@@ -77,15 +79,10 @@ impl Caller {
         Ok((id, self.number))
     }
 
-    /// Sends `count` requests of `len` bytes in as few packets as they fit in, and adds their ids and numbers.
-    pub(crate) fn send_together(
-        &mut self,
-        len: usize,
-        count: usize,
-        sent: &mut Vec<(RequestId, u64)>,
-    ) -> io::Result<()> {
+    /// Sends `count` requests of `len` bytes in as few packets as they fit in.
+    fn send_together(&mut self, len: usize, count: usize) -> io::Result<()> {
         self.body.resize(len.saturating_sub(8), 1);
-        let (first, body) = (self.number + 1, &self.body);
+        let (first, body, sent) = (self.number + 1, &self.body, &mut self.sent);
         self.number += count as u64;
         let send = |handle: &mut CoreHandle| {
             for number in first..first + count as u64 {
@@ -98,7 +95,7 @@ impl Caller {
     }
 
     /// Awaits the answer to a request of the present length.
-    pub(crate) fn receive(&mut self, id: RequestId, number: u64) -> io::Result<()> {
+    fn receive(&mut self, id: RequestId, number: u64) -> io::Result<()> {
         let response = self.handle.await_response(id, None).map_err(io::Error::other)?;
         let answer: Envelope<'_> = response.decode().map_err(io::Error::other)?;
         if answer.number != number || answer.body.len() != self.body.len() {
@@ -118,6 +115,14 @@ impl Client for Caller {
     fn round_trip(&mut self, len: usize) -> io::Result<()> {
         let (id, number) = self.send(len)?;
         self.receive(id, number)
+    }
+
+    fn together(&mut self, len: usize, count: usize) -> io::Result<()> {
+        self.send_together(len, count)?;
+        let mut sent = std::mem::take(&mut self.sent);
+        let answered = sent.drain(..).try_for_each(|(id, number)| self.receive(id, number));
+        self.sent = sent; // for its room
+        answered
     }
 
     fn await_end(&mut self) -> io::Result<()> {

@@ -11,15 +11,22 @@
 use std::io;
 use std::time::{Duration, Instant};
 
+use serde_json::{Value, json};
+
 use crate::allocations;
 use crate::child::Server;
 use crate::contender::{Client, Contender};
 use crate::placement::Placement;
 use crate::statistics::{median, quantile, quartiles};
-use crate::usage::{Meter, Usage};
+use crate::usage::{Meter, Usage, resident_mib};
 
 /// Body sizes in bytes.
 pub const SIZES: [usize; 4] = [32, 1024, 64 << 10, 1 << 20];
+
+/// No contender is timed for longer than this in a round.
+const LONGEST: Duration = Duration::from_millis(100);
+/// But for so many round trips in any case.
+const FEWEST: usize = 20;
 
 /// What to measure and for how long.
 #[derive(Clone)]
@@ -28,6 +35,8 @@ pub struct Plan<'a> {
     pub contenders: &'a [&'static dyn Contender],
     /// Body sizes in bytes; a contender skips those above its largest.
     pub sizes: &'a [usize],
+    /// Requests of one round trip, all sent before the first answer is awaited.
+    pub together: usize,
     /// Where client and server run.
     pub placement: Placement,
     /// No round begins after this time, but three do in any case.
@@ -61,6 +70,23 @@ pub struct Row {
     pub client_allocations: f64,
     /// Allocations of the server per round trip.
     pub server_allocations: f64,
+    /// What the server has resident in memory afterwards, in MiB, pages shared with others included.
+    pub resident_mib: f64,
+}
+
+impl Row {
+    /// The figures for a program to read.
+    pub fn to_json(&self) -> Value {
+        let [q1, median, q3] = self.ratio;
+        json!({
+            "name": self.name, "bytes": self.len, "rounds": self.rounds,
+            "p50_us": self.p50_us, "ratio": median, "ratio_quartiles": [q1, q3],
+            "p99_over_p50": self.tail, "cpu_us": self.cpu_us,
+            "voluntary_switches": self.voluntary, "involuntary_switches": self.involuntary,
+            "client_allocations": self.client_allocations, "server_allocations": self.server_allocations,
+            "server_resident_mib": self.resident_mib,
+        })
+    }
 }
 
 /// Measures. The calling thread must already be pinned to the client's CPU.
@@ -86,6 +112,7 @@ struct Sample {
     usage: Usage,
     client_allocations: u64,
     server_allocations: u64,
+    resident_mib: f64,
     /// Round trips that the allocations were counted over.
     counted: f64,
 }
@@ -110,7 +137,7 @@ fn round(plan: &Plan<'_>, number: usize) -> io::Result<Vec<Option<Sample>>> {
             if len > plan.contenders[at].largest() {
                 continue;
             }
-            let sample = pairs[at].sample(len).map_err(|error| {
+            let sample = pairs[at].sample(len, plan.together).map_err(|error| {
                 let name = plan.contenders[at].name();
                 io::Error::new(error.kind(), format!("{name}, {len} bytes: {error}"))
             })?;
@@ -121,16 +148,19 @@ fn round(plan: &Plan<'_>, number: usize) -> io::Result<Vec<Option<Sample>>> {
 }
 
 impl Pair {
-    fn sample(&mut self, len: usize) -> io::Result<Sample> {
-        let trips = trips(len);
-        let warm_up = trips / 10 + 5;
-        let mut nanoseconds = vec![0; trips];
+    fn sample(&mut self, len: usize, together: usize) -> io::Result<Sample> {
+        let most = trips(len * together);
+        let warm_up = most / 10 + 5;
+        let begin = Instant::now();
         for _ in 0..warm_up {
-            self.client.round_trip(len)?;
+            self.round_trip(len, together)?;
         }
+        let fit = LONGEST.as_secs_f64() / begin.elapsed().as_secs_f64() * warm_up as f64;
+        let trips = most.min((fit as usize).max(FEWEST));
+        let mut nanoseconds = vec![0; trips];
         let (client_before, server_before) = (allocations::count(), self.server.allocations()?);
         for _ in 0..warm_up {
-            self.client.round_trip(len)?;
+            self.round_trip(len, together)?;
         }
         let client_warm = allocations::count() - client_before; // the meter allocates, too
 
@@ -138,7 +168,7 @@ impl Pair {
         let client_before = allocations::count();
         let mut before = Instant::now();
         for slot in &mut nanoseconds {
-            self.client.round_trip(len)?;
+            self.round_trip(len, together)?;
             let now = Instant::now();
             *slot = now.duration_since(before).as_nanos() as u64;
             before = now;
@@ -155,11 +185,19 @@ impl Pair {
             client_allocations: client_warm + client_timed,
             server_allocations: self.server.allocations()? - server_before,
             counted: (trips + warm_up) as f64,
+            resident_mib: resident_mib(self.server.id())?,
         })
+    }
+
+    fn round_trip(&mut self, len: usize, together: usize) -> io::Result<()> {
+        match together {
+            1 => self.client.round_trip(len),
+            _ => self.client.together(len, together),
+        }
     }
 }
 
-/// Timed round trips per round, about 10 to 30 ms of them.
+/// Timed round trips per round at most, for a fast contender 10 to 30 ms of them.
 fn trips(len: usize) -> usize {
     match len {
         0..=4096 => 1000,
@@ -189,5 +227,6 @@ fn summarize(plan: &Plan<'_>, rounds: &[Vec<Option<Sample>>], cell: usize) -> Op
         involuntary: over(|sample| sample.usage.involuntary as f64 / sample.trips),
         client_allocations: over(|sample| sample.client_allocations as f64 / sample.counted),
         server_allocations: over(|sample| sample.server_allocations as f64 / sample.counted),
+        resident_mib: over(|sample| sample.resident_mib),
     })
 }

@@ -6,6 +6,7 @@
 //! contender             what is measured: a server side, a way to connect, one round trip
 //!   ipcm, in_place      this project; with bodies written and read where they are sent
 //!   raw                 the floors: bare AF_UNIX sockets; the first of them is *the* floor
+//!                       (other libraries: the workspace in `peers/`)
 //! child, placement      a server in a child process, pinned to a CPU, that cannot outlive its parent
 //!   usage, allocations  what a process has used, read from outside it
 //! latency               rounds of all contenders, interleaved
@@ -14,6 +15,7 @@
 //! pipeline, crowd       many requests outstanding; many clients
 //! growth, idle, size    beside much that is kept; while nothing happens; of a small program
 //! statistics            medians and quantiles of the above
+//! goals                 the program that measures all of this, with other libraries or without
 //! goal, plot            the table of what was to be reached; charts
 //! ```
 //!
@@ -26,6 +28,7 @@ pub mod contender;
 pub mod crowd;
 pub mod death;
 pub mod goal;
+pub mod goals;
 pub mod growth;
 pub mod idle;
 pub mod in_place;

@@ -1,4 +1,4 @@
-//! Many small requests outstanding at once: a "round trip" is a whole window of them.
+//! Many small requests outstanding at once: [`Client::together`].
 //!
 //! The floor writes a window in one system call and answers it in one, on a blocking stream, and looks at the
 //! length and number of every message. With every message written by itself a blocking client and server
@@ -7,7 +7,7 @@
 use std::io;
 use std::path::Path;
 
-use ipcm::{Config, RequestId};
+use ipcm::Config;
 use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType};
 use rustix::net::{accept_with, bind, connect, listen, recv, socket_with};
 
@@ -15,23 +15,16 @@ use crate::contender::{Client, Contender};
 use crate::ipcm::{Caller, serve};
 use crate::raw::{address, send_all};
 
-/// Requests in the window of [`COALESCED`] and [`PIPELINED`].
+/// Requests of an ordinary window.
 pub const WINDOW: usize = 64;
-/// Requests in the window of [`FLOOD`].
-pub const FLOOD_WINDOW: usize = 10_000;
+/// Requests of a window for [`Flooding`]: more than the sockets' buffers hold.
+pub const FLOOD: usize = 10_000;
 
 const PREFIX: usize = 4;
 /// Room for the server's end of a window of small messages.
 const BUFFER: usize = 64 * 1024;
 
 /// The floor: a stream, each window coalesced into one write.
-pub const COALESCED: Coalesced = Coalesced;
-/// Typed requests, a window of them sent one by one and then awaited one by one.
-pub const PIPELINED: Pipelined = Pipelined { name: "ipcm, 64 outstanding", window: WINDOW };
-/// The same with more than the sockets' buffers hold.
-pub const FLOOD: Pipelined = Pipelined { name: "ipcm, 10,000 outstanding", window: FLOOD_WINDOW };
-
-/// See [`COALESCED`].
 #[derive(Clone, Copy, Debug)]
 pub struct Coalesced;
 
@@ -88,7 +81,11 @@ struct CoalescedClient {
 
 impl Client for CoalescedClient {
     fn round_trip(&mut self, len: usize) -> io::Result<()> {
-        let (first, total) = (self.number, WINDOW * (PREFIX + len));
+        self.together(len, 1)
+    }
+
+    fn together(&mut self, len: usize, count: usize) -> io::Result<()> {
+        let (first, total) = (self.number, count * (PREFIX + len));
         for message in self.buffer[..total].chunks_exact_mut(PREFIX + len) {
             message[..PREFIX].copy_from_slice(&(len as u32).to_ne_bytes());
             message[PREFIX..PREFIX + 8].copy_from_slice(&self.number.to_ne_bytes());
@@ -114,16 +111,13 @@ impl Client for CoalescedClient {
     }
 }
 
-/// See [`PIPELINED`].
+/// This project with a client whose table holds [`FLOOD`] requests, and an ordinary service.
 #[derive(Clone, Copy, Debug)]
-pub struct Pipelined {
-    name: &'static str,
-    window: usize,
-}
+pub struct Flooding;
 
-impl Contender for Pipelined {
+impl Contender for Flooding {
     fn name(&self) -> &'static str {
-        self.name
+        "ipcm, 10,000 outstanding"
     }
 
     fn serve(&self, dir: &Path, ready: &mut dyn FnMut()) -> io::Result<()> {
@@ -133,25 +127,7 @@ impl Contender for Pipelined {
     fn connect(&self, dir: &Path) -> io::Result<Box<dyn Client>> {
         let mut config = Config::default();
         config.requests = config.requests.max(16_384);
-        let caller = Caller::connect(dir, config)?;
-        Ok(Box::new(PipelinedClient { caller, window: self.window, sent: Vec::with_capacity(self.window) }))
-    }
-}
-
-struct PipelinedClient {
-    caller: Caller,
-    window: usize,
-    sent: Vec<(RequestId, u64)>,
-}
-
-impl Client for PipelinedClient {
-    fn round_trip(&mut self, len: usize) -> io::Result<()> {
-        self.caller.send_together(len, self.window, &mut self.sent)?;
-        self.sent.drain(..).try_for_each(|(id, number)| self.caller.receive(id, number))
-    }
-
-    fn await_end(&mut self) -> io::Result<()> {
-        self.caller.await_end()
+        Ok(Box::new(Caller::connect(dir, config)?))
     }
 }
 

@@ -9,7 +9,10 @@ const MARGIN: [f64; 4] = [64.0, 200.0, 44.0, 52.0];
 /// The least distance between the names of two lines.
 const NAME_GAP: f64 = 16.0;
 /// Lines are told apart by colour, and by the names at their ends. The last, which the chart is about, stands out.
-const COLOURS: [&str; 4] = ["#8a8a8a", "#b07aa1", "#76b7b2", "#00798c"];
+const COLOURS: [&str; 11] = [
+    "#8a8a8a", "#b07aa1", "#76b7b2", "#00798c", "#edae49", "#30638e", "#7cb518", "#9c6644", "#5f0f40",
+    "#48a9a6", "#3d3d3d",
+];
 const LAST_COLOUR: &str = "#d1495b";
 
 /// A chart.

@@ -9,6 +9,8 @@ use std::collections::HashMap;
 use std::io;
 use std::time::{Duration, Instant};
 
+use serde_json::{Value, json};
+
 use crate::child::{Directory, client_command, read_ready, serve_command, wait_readable};
 use crate::contender::Contender;
 use crate::placement::Placement;
@@ -30,6 +32,13 @@ pub struct Row {
     pub client: f64,
     /// Calls of the server.
     pub server: f64,
+}
+
+impl Row {
+    /// The figures for a program to read.
+    pub fn to_json(&self) -> Value {
+        json!({ "name": self.name, "bytes": self.len, "client": self.client, "server": self.server })
+    }
 }
 
 /// Counts for one contender and body length.

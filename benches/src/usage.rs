@@ -90,6 +90,14 @@ impl Usage {
     }
 }
 
+/// What a process has resident in memory, in MiB, pages shared with others included.
+pub(crate) fn resident_mib(pid: u32) -> io::Result<f64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let kib =
+        status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next()?.parse().ok());
+    Ok(kib.ok_or(io::ErrorKind::InvalidData).map(|kib: f64| kib / 1024.0)?)
+}
+
 impl Add for Usage {
     type Output = Self;
 

@@ -1,10 +1,14 @@
 //! `cargo xtask goals`: what was to be reached, and what is, measured on this machine.
 
-use crate::steps::cargo;
+use crate::steps::{cargo, cargo_aside};
+
+/// The workspace of the other libraries, which takes minutes to build.
+const PEERS: &str = "benches/peers/Cargo.toml";
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// What the program is told, for instance `--quick`, `--plot DIR` or `P3`.
+    /// What the program is told, for instance `--quick`, `--plot DIR` or `P3`. With `--peers` it is the program that
+    /// measures other libraries as well, which takes minutes to build.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<String>,
 }
@@ -15,7 +19,12 @@ pub(crate) struct Options {
 ///
 /// When it cannot be built, or a measurement fails. A goal that is not met is no error.
 pub(crate) fn run(options: &Options) -> Result<(), String> {
-    let mut command = cargo("run --quiet --release --package ipcm-benches --bin goals --");
-    let status = command.args(&options.arguments).status().map_err(|error| error.to_string())?;
+    let (peers, arguments): (Vec<_>, Vec<_>) = options.arguments.iter().partition(|word| *word == "--peers");
+    let mut command = if peers.is_empty() {
+        cargo("run --quiet --release --package ipcm-benches --bin goals --")
+    } else {
+        cargo_aside("run", PEERS, "--quiet --release --locked --")
+    };
+    let status = command.args(arguments).status().map_err(|error| error.to_string())?;
     if status.success() { Ok(()) } else { Err(format!("goals: {status}")) }
 }

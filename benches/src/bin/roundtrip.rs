@@ -142,6 +142,7 @@ fn run(options: &Options) -> io::Result<()> {
             sizes: &latency::SIZES,
             placement,
             time: Duration::from_secs(options.seconds),
+            together: 1,
             rounds: options.rounds,
         })?);
     }
@@ -167,10 +168,7 @@ impl Report {
 
     fn syscalls(&mut self, rows: &[syscalls::Row]) {
         if let Some(json) = &mut self.json {
-            let rows = rows.iter().map(|row| {
-                json!({ "name": row.name, "bytes": row.len, "client": row.client, "server": row.server })
-            });
-            json.insert("syscalls".into(), rows.collect());
+            json.insert("syscalls".into(), rows.iter().map(syscalls::Row::to_json).collect());
             return;
         }
         println!(
@@ -185,14 +183,7 @@ impl Report {
 
     fn death(&mut self, rows: &[death::Row]) {
         if let Some(json) = &mut self.json {
-            let rows = rows.iter().map(|row| {
-                let [q1, median, q3] = row.noticed_us;
-                json!({
-                    "name": row.name, "repetitions": row.repetitions,
-                    "noticed_us": median, "noticed_us_quartiles": [q1, q3], "ratio": row.ratio,
-                })
-            });
-            json.insert("death".into(), rows.collect());
+            json.insert("death".into(), rows.iter().map(death::Row::to_json).collect());
             return;
         }
         println!("\n{:<30} {:>8} {:>8} {:>15}", "SIGKILL until noticed", "us", "ratio", "quartiles, us");
@@ -204,17 +195,7 @@ impl Report {
 
     fn latency(&mut self, rows: &[latency::Row]) {
         if let Some(json) = &mut self.json {
-            let rows = rows.iter().map(|row| {
-                let [q1, median, q3] = row.ratio;
-                json!({
-                    "name": row.name, "bytes": row.len, "rounds": row.rounds,
-                    "p50_us": row.p50_us, "ratio": median, "ratio_quartiles": [q1, q3],
-                    "p99_over_p50": row.tail, "cpu_us": row.cpu_us,
-                    "voluntary_switches": row.voluntary, "involuntary_switches": row.involuntary,
-                    "client_allocations": row.client_allocations, "server_allocations": row.server_allocations,
-                })
-            });
-            json.insert("latency".into(), rows.collect());
+            json.insert("latency".into(), rows.iter().map(latency::Row::to_json).collect());
             return;
         }
         let mut size = 0;

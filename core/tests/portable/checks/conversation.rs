@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 use ipcm_core::body::EncodeError;
 use ipcm_core::{
-    Config, End, Endpoint, Event, Incarnation, Input, Instant, LinkId, ReplyToken, RequestId, SendError,
+    Config, End, Endpoint, Event, Incarnation, Input, Instant, LinkId, ReplyToken, RequestId, SendError, Sink,
 };
 
 pub(crate) const AT: Instant = Instant::from_nanos(1_000_000_000);
@@ -99,8 +99,8 @@ pub(crate) fn output(endpoint: &mut Endpoint, link: LinkId) -> Vec<u8> {
 }
 
 /// Writes a body.
-pub(crate) fn write(body: &[u8]) -> impl FnMut(&mut Vec<u8>, usize) -> Result<(), EncodeError> + '_ {
-    |out, _| {
+pub(crate) fn write(body: &[u8]) -> impl FnMut(&mut Sink<'_>, usize) -> Result<(), EncodeError> + '_ {
+    |out: &mut Sink<'_>, _| {
         out.extend_from_slice(body);
         Ok(())
     }
