@@ -50,7 +50,7 @@ impl Handler<Memory, Clock> for Server {
         let ask: Ask = request.decode().expect("a request is an Ask");
         assert_eq!(ask.pad, pad(ask.token, ask.pad.len()), "the request is as it was sent");
         let life = client.endpoint().incarnation().as_bits();
-        self.ledger.borrow_mut().handled(ask.token, life, &request.from, request.deadline);
+        self.ledger.borrow_mut().handled(ask.token, life, request.from, request.deadline);
         match ask.wish {
             Wish::Later => self.deferred.push((ask, token)),
             Wish::Never => self.kept.push((ask, token)),
