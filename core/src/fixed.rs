@@ -22,19 +22,29 @@
 //!
 //! is the size of a [`Storage`]; an [`Endpoint`] and an [`Inbox`] that work in it are some 150 bytes more.
 
+#[cfg(feature = "embedded-io-async")]
+mod concurrent;
 mod endpoint;
 mod error;
 mod event;
 mod inbox;
 mod input;
 mod link;
+mod member;
 mod output;
+#[cfg(feature = "embedded-io")]
+mod superloop;
 
+#[cfg(feature = "embedded-io-async")]
+pub use concurrent::{Concurrent, LineError, Sleep};
 pub use endpoint::{Counters, Endpoint};
 pub use error::{LinkEnd, SendError};
 pub use event::{End, Event};
 pub use inbox::Inbox;
+pub use member::{Loss, Member, Wire};
 pub use output::WriteBody;
+#[cfg(feature = "embedded-io")]
+pub use superloop::Superloop;
 
 use crate::id::Incarnation;
 use crate::{serving, table};

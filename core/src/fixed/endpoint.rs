@@ -6,10 +6,12 @@ use super::inbox::Inbox;
 use super::link::{Link, State};
 use crate::failure::Refusal;
 use crate::id::{Incarnation, LinkId, ReplyToken, RequestId};
-use crate::message::Head;
+use crate::layout::body_at;
+use crate::message::{Head, Hello};
 use crate::serving::{self, Serving};
 use crate::table::{self, Table};
 use crate::time::{Instant, earlier};
+use core::ops::Range;
 use core::time::Duration;
 
 /// How long an accepted link may take to say hello, and a refused one to take in why.
@@ -56,6 +58,20 @@ pub struct Counters {
     pub stray_replies: u32,
     /// Links that were cut because their peer broke the protocol.
     pub violations: u32,
+}
+
+/// An event, and where its body is.
+pub(super) struct Found {
+    pub(super) event: Event<'static>,
+    at: usize,
+    body: Range<usize>,
+}
+
+impl Found {
+    pub(super) fn attach<'i>(self, inbox: &'i Inbox<'_>) -> Event<'i> {
+        // An event without a body has an empty range, which is in every link's input.
+        self.event.with_body(&inbox.bytes(self.at)[self.body])
+    }
 }
 
 impl<'s> Endpoint<'s> {
@@ -141,7 +157,7 @@ impl<'s> Endpoint<'s> {
     }
 
     /// The name of the peer that a link is to, until the peer has said hello.
-    pub(crate) fn called(&self, link: LinkId) -> Option<&str> {
+    pub(super) fn called(&self, link: LinkId) -> Option<&str> {
         let held = self.link(link).filter(|link| link.state == State::Calling)?;
         let end = (link.index() + 1) * self.limits.outbox;
         core::str::from_utf8(&self.outboxes[end - usize::from(held.called)..end]).ok()
@@ -188,6 +204,8 @@ impl<'s> Endpoint<'s> {
         match self.link(link).map(|link| link.state) {
             // Nobody will look at it.
             None | Some(State::Free | State::Leaving(_) | State::Over(_)) => bytes.len(),
+            // Its hello lies there.
+            Some(State::Judging) => 0,
             Some(_) => inbox.add(link.index(), bytes),
         }
     }
@@ -197,20 +215,35 @@ impl<'s> Endpoint<'s> {
     /// To be called until `None` after any command or input, and when [`poll_timeout`](Self::poll_timeout) says
     /// so; early or often is harmless.
     pub fn poll_event<'i>(&mut self, now: Instant, inbox: &'i mut Inbox<'_>) -> Option<Event<'i>> {
+        self.next_event(now, inbox).map(|found| found.attach(inbox))
+    }
+
+    /// The next event, which has yet to be given its body.
+    pub(super) fn next_event(&mut self, now: Instant, inbox: &mut Inbox<'_>) -> Option<Found> {
         // What has come is taken in before a deadline or the end of a link ends anything.
         for step in 0..self.links.len() {
             let at = (self.turn + step) % self.links.len();
             if let Some((event, body)) = self.poll_link(now, at, inbox) {
                 self.turn = at;
-                return Some(event.with_body(&inbox.bytes(at)[body]));
+                return Some(Found { event, at, body });
             }
         }
-        if let Some((id, entry)) = self.table.expire(now) {
-            // The peer counts the time from when it read the request, which may have been late.
-            self.push_control(entry.link, &Head::Cancel { id });
-            return Some(Event::Ended { id, end: End::TimedOut });
-        }
-        (0..self.links.len()).find_map(|at| self.poll_ending(now, at, inbox))
+        let event = match self.table.expire(now) {
+            Some((id, entry)) => {
+                // The peer counts the time from when it read the request, which may have been late.
+                self.push_control(entry.link, &Head::Cancel { id });
+                Event::Ended { id, end: End::TimedOut }
+            }
+            None => (0..self.links.len()).find_map(|at| self.poll_ending(now, at, inbox))?,
+        };
+        Some(Found { event, at: 0, body: 0..0 })
+    }
+
+    /// What the peer that has connected says it is, until it is welcome or not.
+    pub(super) fn claim<'i>(&self, inbox: &'i Inbox<'_>, link: LinkId) -> Option<Hello<'i>> {
+        self.link(link).filter(|held| held.state == State::Judging)?;
+        let frame = inbox.given(link.index());
+        super::input::read_hello(&frame[body_at(frame).ok()?..])
     }
 
     /// When [`poll_event`](Self::poll_event) must be called though nothing else happens; `None` is never.

@@ -3,6 +3,7 @@
 use crate::body::EncodeError;
 use crate::failure::Refusal;
 use crate::layout::FrameError;
+use crate::trunk::Trouble;
 
 /// Why a link is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -11,6 +12,9 @@ pub enum LinkEnd {
     /// Its connection ended: the peer left or died, or this side hung up.
     #[error("its connection ended")]
     Closed,
+    /// The gateway could not connect it.
+    #[error("the peer cannot be reached: {0:?}")]
+    Unreachable(Trouble),
     /// The peer would not have it.
     #[error("the peer refused the link: {0}")]
     Refused(Refusal),

@@ -1,6 +1,7 @@
 //! What a member of a fixed size tells its driver.
 
 use super::error::LinkEnd;
+use super::member::Loss;
 use crate::failure::RemoteErrorKind;
 use crate::id::{Incarnation, LinkId, ReplyToken, RequestId};
 
@@ -8,6 +9,14 @@ use crate::id::{Incarnation, LinkId, ReplyToken, RequestId};
 #[derive(Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Event<'i> {
+    /// There is a session with the gateway. A [`Member`](super::Member) alone says so.
+    Joined,
+    /// The session with the gateway is over, and so is every link; another is begun. A [`Member`](super::Member)
+    /// alone says so.
+    Left {
+        /// Why.
+        loss: Loss,
+    },
     /// A peer that connected has said who it is. The driver checks that and answers with
     /// [`Endpoint::welcome`](super::Endpoint::welcome) or [`Endpoint::refuse`](super::Endpoint::refuse).
     Greeted {

@@ -30,6 +30,21 @@ impl<'s> Inbox<'s> {
         Self { marks, bytes, size }
     }
 
+    /// Bytes that one link holds.
+    pub(super) fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Bytes of a link that are not dealt with.
+    pub(super) fn held(&self, link: usize) -> usize {
+        (self.marks[link].have - self.marks[link].given) as usize
+    }
+
+    /// What was given out last, while nothing has come since.
+    pub(super) fn given(&self, link: usize) -> &[u8] {
+        &self.bytes(link)[..self.marks[link].given as usize]
+    }
+
     /// The largest frame that is taken in. A quarter remains for what comes before that was dealt with and said so.
     pub(super) fn frame_limit(&self) -> usize {
         self.size - self.size / 4
