@@ -17,6 +17,7 @@
 //! client     endpoint + transport + clock  waits
 //! handle     a client that asks            send, await one or all, poll, callbacks
 //! service    a client that answers         dispatch, deferred replies
+//! trunk      a transport over one stream   for guests and firmware, by way of a gateway; and the gateway's side
 //! ```
 #![no_std]
 #![forbid(unsafe_code)]

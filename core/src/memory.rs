@@ -176,11 +176,22 @@ impl Network {
     /// If an active member has the name.
     pub fn join(&self, name: &str) -> Memory {
         let mut net = self.net.borrow_mut();
+        net.incarnations += 1;
+        let incarnation = Incarnation::from_bits(net.incarnations);
+        drop(net);
+        self.join_as(name, incarnation)
+    }
+
+    /// Joins a member in a life that was begun elsewhere.
+    ///
+    /// # Panics
+    ///
+    /// As [`join`](Self::join).
+    pub fn join_as(&self, name: &str, incarnation: Incarnation) -> Memory {
+        let mut net = self.net.borrow_mut();
         net.activity += 1;
         net.expire(self.now.get());
         let name: Arc<str> = name.into();
-        net.incarnations += 1;
-        let incarnation = Incarnation::from_bits(net.incarnations);
         let watching = false;
         let incoming = match net.members.get(&name) {
             None => VecDeque::new(),

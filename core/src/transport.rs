@@ -192,6 +192,12 @@ pub trait Transport {
         self.receive(link, buffer)
     }
 
+    /// Reports [`TransportEvent::Readable`] for this link no longer, or again. For one who cannot take in what comes;
+    /// by default nothing is done, and it may be reported though nobody looks.
+    fn set_receiving(&mut self, link: LinkId, receiving: bool) {
+        let _ = (link, receiving);
+    }
+
     /// Closes a link. The peer receives what was sent before.
     fn close(&mut self, link: LinkId);
 

@@ -6,19 +6,51 @@
 //! windows, deadlines, cancellation and errors are those of the peers at both ends.
 //!
 //! ```text
-//! record   what the two say to each other          bytes <-> records, in slices of the caller
-//! pipe     a length before each record             where nothing is lost: pipes, sockets
-//! serial   COBS, a checksum, a number, a session   where it is: damage is found, and the session ends by it
+//! record      what the two say to each other         bytes <-> records, in slices of the caller
+//! pipe        a length before each record            where nothing is lost: pipes, sockets
+//! serial      COBS, a checksum, a number, a session  where it is: damage is found, and the session ends by it
+//! ---------------------------------------------------------------------------------------------------------------
+//! stream      what a trunk runs on                   bytes, without waiting
+//! member      the member's side, without I/O         windows, sessions, signs of life
+//! transport   member + stream + clock                a `Transport`, for `Client`, `Handle` and `Service`
+//! relay       the gateway's side, without a stream   one `Transport` of the bus and one trunk
 //! ```
 //!
-//! None of these three allocates.
+//! The first three do not allocate.
 
 mod crc;
+#[cfg(feature = "alloc")]
+mod member;
 pub mod pipe;
 mod record;
+#[cfg(feature = "alloc")]
+mod relay;
 pub mod serial;
+#[cfg(feature = "alloc")]
+mod stream;
+#[cfg(feature = "alloc")]
+mod transport;
+#[cfg(feature = "alloc")]
+mod wire;
 
+#[cfg(feature = "alloc")]
+pub use member::{Identity, TrunkConfig, TrunkEnd};
 pub use record::{
     Failure, Join, MAX_JOIN, MemberKind, NoRoom, Record, RecordError, State, Status, TRUNK_VERSION, Trouble,
     names, pack_name,
 };
+#[cfg(feature = "alloc")]
+pub use relay::{JoinRequest, Loss, Relay, RelayConfig, RelayEvent};
+#[cfg(feature = "alloc")]
+pub use stream::Stream;
+#[cfg(feature = "alloc")]
+pub use transport::TrunkTransport;
+#[cfg(feature = "alloc")]
+pub use wire::{Framing, TrunkError};
+
+/// The longest record that either side may say it takes is at least this long, in bytes.
+pub const LEAST_LIMIT: u16 = 64;
+
+/// What precedes the bytes of a `Data` record.
+#[cfg(feature = "alloc")]
+const DATA_HEAD: usize = 5;

@@ -43,7 +43,8 @@
 //! sender takes. A gateway takes a `Join` of any valid name, whatever its limit.
 //!
 //! **Questions.** `Connect`, `Find`, `Peers`, `Watch` and `Authenticate` are answered in the order in which they
-//! were asked. A member has one `Peers` under way at most.
+//! were asked. A peer whose name is longer than the member's limit has room for is not told of. A second `Watch` tells
+//! anew who is there.
 
 use crate::id::Incarnation;
 
@@ -292,10 +293,12 @@ pub enum Trouble {
     NotPermitted = 5,
     /// The bus is gone or unusable.
     Bus = 6,
+    /// What the member takes is too little to work with.
+    Limits = 7,
 }
 
 impl Trouble {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Version,
         Self::Name,
         Self::NameTaken,
@@ -303,6 +306,7 @@ impl Trouble {
         Self::Busy,
         Self::NotPermitted,
         Self::Bus,
+        Self::Limits,
     ];
 }
 

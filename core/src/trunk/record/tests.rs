@@ -121,7 +121,7 @@ fn fields_that_make_no_sense_are_refused() {
         ("02 02000000 ff", field(2)),
         ("03 03000000 00", Err(RecordError::Length { kind: 3 })),
         ("40 02000000", Err(RecordError::Length { kind: 0x40 })),
-        ("82 07 0100", field(0x82)),
+        ("82 08 0100", field(0x82)),
         ("83 02000000 000102030405060708090a0b0c0d0e0f 00 0000000000000001 05000000", field(0x83)),
         ("87 02", field(0x87)),
         ("87 01 0200 61", field(0x87)),

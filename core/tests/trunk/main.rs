@@ -1,0 +1,7 @@
+//! Trunks: a member at the end of a line is a full peer of a bus in memory, whatever the line does.
+
+mod bounds;
+mod full_peer;
+mod line;
+mod lines;
+mod world;
