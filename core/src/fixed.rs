@@ -47,11 +47,9 @@ pub use output::WriteBody;
 pub use superloop::Superloop;
 
 use crate::id::Incarnation;
+use crate::message::MAX_SLOTS;
 use crate::{serving, table};
 use link::Link;
-
-/// The most requests that may be pending: the cancellation of any of them takes 16 bytes.
-const MAX_REQUESTS: usize = 127;
 
 /// All the memory of one member: `LINKS` links at once, each with `IN` bytes of input and `OUT` bytes of output,
 /// `REQUESTS` requests pending at once, and `SERVING` requests of each link's peer unanswered.
@@ -95,7 +93,8 @@ impl<const LINKS: usize, const REQUESTS: usize, const SERVING: usize, const IN: 
     /// The largest frame that goes out.
     const FRAME_OUT: usize = {
         assert!(LINKS > 0 && REQUESTS > 0 && SERVING > 0, "a member without any of these can do nothing");
-        assert!(REQUESTS <= MAX_REQUESTS, "no more than 127 requests");
+        assert!(REQUESTS <= MAX_SLOTS, "an id travels in 16 bits");
+        // The cancellation of each request, and a credit.
         let control = 16 * (REQUESTS + 1);
         assert!(OUT >= control + 64 * (SERVING + 1), "OUT is too small for the frames of so many requests");
         (OUT - control) / (SERVING + 1) / 16 * 16

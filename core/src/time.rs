@@ -31,13 +31,27 @@ impl Instant {
 
     /// What is left until `deadline`, in microseconds rounded up.
     pub const fn micros_until(self, deadline: Self) -> u64 {
-        deadline.0.saturating_sub(self.0).div_ceil(1000)
+        let nanos = deadline.0.saturating_sub(self.0);
+        if cfg!(target_pointer_width = "64") { nanos.div_ceil(1000) } else { div_ceil_1000(nanos) }
     }
 
     /// The time from `earlier` to this moment, zero if `earlier` is the later one.
     pub const fn saturating_since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
+}
+
+/// A thousandth, rounded up, in steps that 32-bit processors divide by themselves: a division in 64 bits is a
+/// kilobyte of code there.
+const fn div_ceil_1000(number: u64) -> u64 {
+    let (mut quotient, mut rest, mut shift) = (0u64, 0u32, 64);
+    while shift > 0 {
+        shift -= 16;
+        let part = rest << 16 | (number >> shift) as u16 as u32;
+        quotient = quotient << 16 | (part / 1000) as u64;
+        rest = part % 1000;
+    }
+    quotient + (rest > 0) as u64
 }
 
 impl Add<Duration> for Instant {
@@ -113,6 +127,9 @@ mod tests {
         let at = Instant::from_nanos;
         assert_eq!(at(5).micros_until(at(1006)), 2);
         assert_eq!(at(5).micros_until(at(4)), 0);
+        for number in [0, 1, 999, 1000, 1001, 65_536_000, u64::MAX / 3, u64::MAX - 615, u64::MAX] {
+            assert_eq!(div_ceil_1000(number), number.div_ceil(1000), "{number}");
+        }
         assert_eq!(at(5).plus_micros(2), at(2005));
         assert_eq!(at(5).plus_micros(u64::MAX / 2), at(u64::MAX));
     }

@@ -12,10 +12,9 @@ use crate::serving::{self, Serving};
 use crate::table::{self, Table};
 use crate::time::{Instant, earlier};
 use core::ops::Range;
-use core::time::Duration;
 
-/// How long an accepted link may take to say hello, and a refused one to take in why.
-pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+/// How long an accepted link may take to say hello, and a refused one to take in why, in microseconds.
+pub(super) const PATIENCE: u64 = 10_000_000;
 
 /// The sans-I/O machine of one member, in the memory of a [`Storage`](super::Storage).
 ///
@@ -165,7 +164,7 @@ impl<'s> Endpoint<'s> {
 
     /// Takes in a connection of a peer that has yet to say hello; `None` when every link is in use.
     pub fn accept(&mut self, now: Instant) -> Option<LinkId> {
-        self.begin(State::Answering, now + PATIENCE)
+        self.begin(State::Answering, now.plus_micros(PATIENCE))
     }
 
     /// The peer that said hello on this link is who it claims to be. A spurious call does nothing.

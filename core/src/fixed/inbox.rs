@@ -88,8 +88,20 @@ impl<'s> Inbox<'s> {
         let mark = &mut self.marks[link];
         if mark.given > 0 {
             let at = link * self.size;
-            self.bytes.copy_within(at + mark.given as usize..at + mark.have as usize, at);
+            move_to_front(&mut self.bytes[at..at + mark.have as usize], mark.given as usize);
             *mark = Mark { have: mark.have - mark.given, given: 0 };
         }
+    }
+}
+
+/// Moves what lies from `from` on to the front.
+///
+/// Byte by byte: what moves is the rare part of a frame that came with the one before, and `memmove` is more code than
+/// all that moves it.
+#[inline(never)]
+pub(super) fn move_to_front(bytes: &mut [u8], from: usize) {
+    let cells = core::cell::Cell::from_mut(bytes).as_slice_of_cells();
+    for (to, from) in cells.iter().zip(cells.get(from..).unwrap_or_default()) {
+        to.set(from.get());
     }
 }

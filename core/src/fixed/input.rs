@@ -96,7 +96,7 @@ impl Endpoint<'_> {
         if version != PROTOCOL_VERSION {
             self.counters.violations = self.counters.violations.wrapping_add(1);
             let reason = Refusal::Version { version: PROTOCOL_VERSION };
-            self.links[link.index()].patience = now + PATIENCE;
+            self.links[link.index()].patience = now.plus_micros(PATIENCE);
             self.say_refused(link, reason, LinkEnd::Version { theirs: version });
             return Ok(None);
         }

@@ -1,6 +1,7 @@
 //! One link to one peer: where it stands, what is to go, and how much may go.
 
 use super::error::LinkEnd;
+use super::inbox::move_to_front;
 use crate::layout::cost;
 use crate::time::Instant;
 
@@ -113,7 +114,7 @@ impl Link {
     /// Moves what is to be sent to the front of the outbox, and returns where to append.
     pub(super) fn compact(&mut self, outbox: &mut [u8]) -> usize {
         if self.sent > 0 {
-            outbox.copy_within(self.pending(), 0);
+            move_to_front(&mut outbox[..self.end as usize], self.sent as usize);
             self.base = self.left();
             self.end -= self.sent;
             self.sent = 0;

@@ -29,7 +29,7 @@ const RECORD_HEAD: usize = 26;
 /// The memory for what goes over the line: `LINKS` as in the [`Storage`](super::Storage), and `RECORD` bytes for a
 /// frame each way.
 ///
-/// Takes `32 * LINKS + 2 * RECORD` bytes, rounded up to a multiple of 4. A record has 14 bytes less than `RECORD`,
+/// Takes `28 * LINKS + 2 * RECORD` bytes, rounded up to a multiple of 4. A record has 14 bytes less than `RECORD`,
 /// and one more less for every 254; it must hold a peer's name and 26 bytes beside, and the shortest allowed is 64.
 #[derive(Debug)]
 pub struct Wire<const LINKS: usize, const RECORD: usize> {
@@ -290,8 +290,8 @@ mod tests {
     /// Clause H1: memory stated in bytes.
     #[test]
     fn the_memory_of_a_line_is_what_the_formula_says() {
-        assert_eq!(size_of::<Wire<1, 80>>(), 32 + 160);
-        assert_eq!(size_of::<Wire<3, 301>>(), (96 + 602usize).next_multiple_of(4));
-        assert_eq!(size_of::<Wire<8, 1024>>(), 256 + 2048);
+        assert_eq!(size_of::<Wire<1, 80>>(), 28 + 160);
+        assert_eq!(size_of::<Wire<3, 301>>(), (84 + 602usize).next_multiple_of(4));
+        assert_eq!(size_of::<Wire<8, 1024>>(), 224 + 2048);
     }
 }

@@ -3,12 +3,11 @@
 use super::Loss;
 use crate::id::Incarnation;
 use crate::time::Instant;
-use core::time::Duration;
 
-/// How long a `Join` may stay unanswered.
-const PATIENCE: Duration = Duration::from_millis(400);
-/// How long a member that is not wanted waits before it tries again.
-const REFUSED: Duration = Duration::from_secs(2);
+/// How long a `Join` may stay unanswered, in microseconds.
+const PATIENCE: u64 = 400_000;
+/// How long a member that is not wanted waits before it tries again, in microseconds.
+const REFUSED: u64 = 2_000_000;
 
 #[derive(Debug)]
 pub(super) struct Session {
@@ -22,8 +21,8 @@ pub(super) struct Session {
     retry: Instant,
     heard: Instant,
     spoke: Instant,
-    /// How long a silence is the end; zero means nothing.
-    silence: Duration,
+    /// How many microseconds of silence are the end; zero means nothing.
+    silence: u32,
     /// The number of the next link that this side begins.
     link: u32,
     /// Bytes that the gateway takes in on each link ahead of dealing with them.
@@ -49,7 +48,7 @@ impl Session {
             retry: Instant::ZERO,
             heard: Instant::ZERO,
             spoke: Instant::ZERO,
-            silence: Duration::ZERO,
+            silence: 0,
             link: 0,
             window: 0,
             limit: 0,
@@ -74,7 +73,7 @@ impl Session {
         self.id = self.id.wrapping_add(1);
         (self.next_out, self.next_in) = (0, 0);
         self.link = 0;
-        self.retry = now + PATIENCE;
+        self.retry = now.plus_micros(PATIENCE);
         true
     }
 
@@ -83,13 +82,13 @@ impl Session {
         (self.heard, self.spoke) = (now, now);
         self.window = window;
         self.limit = limit.into();
-        self.silence = Duration::from_millis(silence.into());
+        self.silence = u32::from(silence) * 1000;
     }
 
     pub(super) fn lose(&mut self, now: Instant, loss: Loss) {
         self.stage = Stage::Down;
         let pause = matches!(loss, Loss::Refused(_) | Loss::BusGone);
-        self.retry = if pause { now + REFUSED } else { now };
+        self.retry = if pause { now.plus_micros(REFUSED) } else { now };
     }
 
     /// A frame of this session has come in its turn.
@@ -114,11 +113,11 @@ impl Session {
     }
 
     fn has_pulse(&self) -> bool {
-        self.is_joined() && !self.silence.is_zero()
+        self.is_joined() && self.silence > 0
     }
 
     pub(super) fn is_silent(&self, now: Instant) -> bool {
-        self.has_pulse() && now >= self.heard + self.silence
+        self.has_pulse() && now >= self.silent_at()
     }
 
     /// Whether it is time to show that this side is alive.
@@ -127,7 +126,11 @@ impl Session {
     }
 
     fn pulse_at(&self) -> Instant {
-        self.spoke + self.silence / 4
+        self.spoke.plus_micros((self.silence / 4).into())
+    }
+
+    fn silent_at(&self) -> Instant {
+        self.heard.plus_micros(self.silence.into())
     }
 
     /// When something is to be done; what is to be said waits while a frame is on its way out.
@@ -136,7 +139,7 @@ impl Session {
             Stage::Down | Stage::Joining => (!is_writing).then_some(self.retry),
             Stage::Joined if !self.has_pulse() => None,
             Stage::Joined => {
-                let end = self.heard + self.silence;
+                let end = self.silent_at();
                 Some(if is_writing { end } else { end.min(self.pulse_at()) })
             }
         }
