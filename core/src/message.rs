@@ -38,7 +38,6 @@ use crate::layout::{FrameError, PREFIX, UNIT};
 pub const PROTOCOL_VERSION: u16 = 1;
 
 /// Slots that an id can name: it travels in 16 bits.
-#[cfg(feature = "alloc")]
 pub(crate) const MAX_SLOTS: usize = 1 << 16;
 
 /// Bytes of a head that fits in one unit with the prefix, and of one that takes two.

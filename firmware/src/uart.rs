@@ -124,5 +124,6 @@ impl embedded_io_async::Write for Uart {
 
 /// Waits for a flag. The executor polls after every interrupt, and the clock's comes every millisecond.
 async fn until(flag: fn() -> bool) {
-    core::future::poll_fn(|_| if flag() { core::task::Poll::Ready(()) } else { core::task::Poll::Pending }).await;
+    core::future::poll_fn(|_| if flag() { core::task::Poll::Ready(()) } else { core::task::Poll::Pending })
+        .await;
 }

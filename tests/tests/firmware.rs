@@ -203,7 +203,11 @@ fn a_device_in_qemu_is_a_full_peer() {
         handle.wait_ready(PATIENCE).unwrap();
         for len in [0, 1, 100, 253, 254, 320] {
             let body = vec![b'x'; len];
-            assert_eq!(handle.sync_request_bytes("device", &body, 5 * SECOND).unwrap().bytes(), body, "{len}");
+            assert_eq!(
+                handle.sync_request_bytes("device", &body, 5 * SECOND).unwrap().bytes(),
+                body,
+                "{len}"
+            );
         }
         if program == "device" {
             let answer = handle.sync_request_bytes("device", b"ask echo", 5 * SECOND).unwrap();

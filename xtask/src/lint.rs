@@ -1,7 +1,7 @@
 //! `cargo xtask lint`: formatting, clippy, rustdoc and the minimum Rust version.
 
 use crate::{
-    fuzz, msrv, no_std,
+    firmware, fuzz, msrv, no_std,
     steps::{Steps, cargo, cargo_aside},
 };
 use std::process::Command;
@@ -14,7 +14,7 @@ use std::process::Command;
 /// Names the checks that failed.
 pub(crate) fn run() -> Result<(), String> {
     let mut steps = Steps::default();
-    let aside = [fuzz::MANIFEST, no_std::MANIFEST];
+    let aside = [fuzz::MANIFEST, no_std::MANIFEST, no_std::WITHOUT_ALLOCATOR, firmware::MANIFEST];
 
     steps.run("format", &mut cargo("fmt --all --check"));
     for manifest in aside {
@@ -27,7 +27,10 @@ pub(crate) fn run() -> Result<(), String> {
         steps.run("clippy", &mut cargo(&format!("clippy {what} -- -D warnings")));
     }
     steps.run("clippy", &mut fuzz::cargo_stable("clippy", "--features targets --all-targets -- -D warnings"));
-    steps.run("clippy", &mut cargo_aside("clippy", no_std::MANIFEST, "-- -D warnings"));
+    for manifest in [no_std::MANIFEST, no_std::WITHOUT_ALLOCATOR] {
+        steps.run("clippy", &mut cargo_aside("clippy", manifest, "-- -D warnings"));
+    }
+    steps.run("clippy", &mut cargo("clippy --package ipcm-core --lib -- -D warnings"));
 
     for what in ["--workspace --all-features", "--package ipcm --no-default-features"] {
         steps.run("documentation", deny_doc_warnings(&mut cargo(&format!("doc --no-deps {what}"))));

@@ -2,11 +2,12 @@
 //!
 //! ```text
 //! main --> test, lint, no_std, fuzz, goals --> steps (runs a command, says what and how long) --> the commands
-//!          test, wasi --> tally (counts what the test programs print)
-//!          wasi --> targets (gets what they need)
+//!          test, wasi, firmware --> tally (counts what the test programs print)
+//!          wasi, firmware --> targets (gets what they need)
 //!          lint --> msrv
 //! ```
 
+mod firmware;
 mod fuzz;
 mod goals;
 mod lint;
@@ -35,6 +36,8 @@ enum Task {
     Targets(targets::Options),
     /// Run the tests of WebAssembly alone.
     Wasi,
+    /// Build the firmware for a Cortex-M3, say what it takes, and test it in QEMU.
+    Firmware,
     /// Check that every fuzz target builds, on stable and without a C++ compiler.
     FuzzBuild,
     /// Fuzz with libFuzzer, which needs `cargo-fuzz` and a nightly toolchain.
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
         // The count is their last line, so they report failure themselves.
         Task::Test(options) => return test::run(&options),
         Task::Wasi => return wasi::run(),
+        Task::Firmware => return firmware::run(),
         Task::Lint => lint::run(),
         Task::NoStd => no_std::run(),
         Task::Targets(options) => targets::run(&options),

@@ -13,6 +13,9 @@ use crate::{
 /// The package of the check program, which is a workspace of its own.
 pub(crate) const MANIFEST: &str = "xtask/no-std-check/Cargo.toml";
 
+/// The package of the one that has no allocator either.
+pub(crate) const WITHOUT_ALLOCATOR: &str = "xtask/no-alloc-check/Cargo.toml";
+
 /// Targets without std that rustup offers and that are worth a try.
 const BARE_TARGETS: [&str; 6] = [
     "thumbv6m-none-eabi",
@@ -31,10 +34,13 @@ const BARE_TARGETS: [&str; 6] = [
 pub(crate) fn run() -> Result<(), String> {
     let mut steps = Steps::default();
     steps.run("a program without std", &mut cargo_aside("run", MANIFEST, ""));
+    steps.run("a program without an allocator", &mut cargo_aside("run", WITHOUT_ALLOCATOR, ""));
     let installed: Vec<_> = BARE_TARGETS.into_iter().filter(|target| is_installed(target)).collect();
     for target in &installed {
-        let build = format!("build --package ipcm-core --lib --target {target}");
-        steps.run("the core for a bare target", &mut cargo(&build));
+        for features in ["", "--features embedded-io,embedded-io-async", "--all-features"] {
+            let build = format!("build --package ipcm-core --lib --target {target} {features}");
+            steps.run("the core for a bare target", &mut cargo(&build));
+        }
     }
     if installed.is_empty() {
         println!(

@@ -1,7 +1,7 @@
 //! `cargo xtask test`: every test there is, and one line that counts them.
 
 use crate::{
-    fuzz,
+    firmware, fuzz,
     steps::{Steps, cargo},
     tally::Tally,
     wasi,
@@ -32,7 +32,11 @@ pub(crate) fn run(options: &Options) -> ExitCode {
     steps.run("programs", &mut cargo("build --workspace --bins"));
     // The core is tested by itself: next to the others, its dependencies would have their features too.
     let tests = "test --workspace --exclude ipcm-core --all-targets --no-fail-fast -- --show-output";
-    run_tests(&mut steps, &mut tally, "host tests", &mut cargo(tests));
+    let mut host_tests = cargo(tests);
+    if let Some(folder) = firmware::build(&mut steps, &mut tally) {
+        host_tests.env("IPCM_FIRMWARE", folder);
+    }
+    run_tests(&mut steps, &mut tally, "host tests", &mut host_tests);
     let tests = "test --package ipcm-core --all-targets --no-fail-fast -- --show-output";
     run_tests(&mut steps, &mut tally, "core tests", &mut cargo(tests));
     let tests = "test --workspace --doc --no-fail-fast -- --show-output";
