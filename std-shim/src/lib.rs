@@ -25,10 +25,12 @@
 //! unix        the sockets, as the core's transport
 //! handle      one that asks; shared: by several threads
 //! service     one that answers: in this thread, another thread; process: in a child process
+//! gateway     makes a guest on two pipes, or firmware at the end of a serial line, a peer
 //! ```
 
 mod bus;
 mod clock;
+mod gateway;
 mod handle;
 mod info;
 mod joining;
@@ -41,6 +43,7 @@ mod unix;
 
 pub use bus::{Bus, BusBuilder, BusError, JoinError, PeerKind, PeerRecord, ShutdownReport, Users};
 pub use clock::Monotonic;
+pub use gateway::{FdStream, Gateway, GatewayError, GatewayStopper};
 pub use handle::{CoreHandle, Handle, HandleBuilder};
 pub use info::{Info, InfoError};
 pub use ipcm_core::body::{DecodeError, EncodeError};

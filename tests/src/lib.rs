@@ -3,6 +3,8 @@
 //! ```text
 //! watchdog   every test is bounded and fails loudly
 //! peer       another process, killed and reaped when dropped
+//! guest      a peer at the end of a trunk that does what it is asked
+//! line       a serial line whose noise, cuts and resets the test chooses
 //! obedient   a service that does what it is asked, in a thread or a process
 //! memory     the other side of mapped memory, played by the test
 //! raw        one end of a connection whose bytes the test chooses
@@ -13,6 +15,8 @@
 //!
 //! The tests themselves are in `tests/`, one file a theme. Each names the clauses and faults it shows.
 
+pub mod guest;
+pub mod line;
 pub mod memory;
 pub mod no_vdso;
 pub mod obedient;
@@ -22,6 +26,7 @@ pub mod raw;
 pub mod standstill;
 pub mod watchdog;
 
+pub use guest::Order;
 pub use obedient::Ask;
 pub use peer::Peer;
 pub use raw::RawLink;

@@ -233,6 +233,8 @@ impl<T: Transport> Relay<T> {
                 Ok(()) => {}
             }
         }
+        // Credit may have come for what waits.
+        self.side.deliver_waiting(now);
         bytes.len() - rest.len()
     }
 

@@ -157,6 +157,33 @@ fn whatever_breaks_the_rules_is_told_by_name() {
     }
 }
 
+/// What waits for a member's window goes on by its credit alone: the bus has nothing new to tell.
+#[test]
+fn credit_alone_sets_going_what_waits() {
+    let mut config = RelayConfig::pipe();
+    config.limit = 1000;
+    let mut guest = Guest::new(config);
+    let _other = guest.network.join("other");
+    let link = Record::Connect { link: 0, peer: "other" };
+    guest.say(&on_pipe(&[join(TRUNK_VERSION, 10, 100), link]), 1000);
+    // The other says 25 bytes on the link that it takes in.
+    let mut other = _other;
+    let id = ipcm_core::LinkId::from_bits(1);
+    assert!(other.accept(id));
+    assert_eq!(other.send(id, &[7; 25]), ipcm_core::transport::Progress::Moved(25));
+    guest.relay.turn(NOW);
+    let mut came = Vec::new();
+    for _ in 0..4 {
+        came.push(guest.relay.pending_output().to_vec());
+        let n = guest.relay.pending_output().len();
+        guest.relay.consume_output(NOW, n);
+        let credit = on_pipe(&[Record::Credit { link: 0, bytes: 10 }]);
+        assert_eq!(guest.relay.handle_input(NOW, &credit), credit.len());
+    }
+    let data = |bytes: &[u8]| on_pipe(&[Record::Data { link: 0, bytes }]);
+    assert_eq!(came, [data(&[7; 10]), data(&[7; 10]), data(&[7; 5]), Vec::new()]);
+}
+
 /// Clause H4: the member is told which version the gateway speaks.
 #[test]
 fn a_member_of_another_version_is_told_which_one_is_spoken() {

@@ -42,6 +42,8 @@ pub(super) struct Connection {
     pub(super) is_dead: bool,
     /// What the epoll watches it for; `None` if it is not in the epoll.
     pub(super) interest: Option<Interest>,
+    /// Nobody takes in what comes: it is not watched for that.
+    pub(super) is_paused: bool,
     /// The receive timeout that a blocking receive is to have, and the one that the socket has.
     slice: Duration,
     slice_set: Option<Duration>,
@@ -55,6 +57,7 @@ pub(super) struct Connection {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Interest {
     Read,
+    Write,
     ReadAndWrite,
 }
 
@@ -76,6 +79,7 @@ impl Connection {
             pidfd: None,
             is_dead: false,
             interest: None,
+            is_paused: false,
             slice: SLICE,
             slice_set: None,
             packet,

@@ -77,6 +77,7 @@ impl Poller {
         let bits = connection.link.as_bits();
         let flags = match interest {
             Interest::Read => epoll::EventFlags::IN,
+            Interest::Write => epoll::EventFlags::OUT,
             Interest::ReadAndWrite => epoll::EventFlags::IN | epoll::EventFlags::OUT,
         };
         match connection.interest {

@@ -161,9 +161,14 @@ impl UnixTransport {
 
     fn watch_link(&mut self, link: LinkId, interest: Interest) -> rustix::io::Result<()> {
         let connection = self.connections.get_mut(link.index()).and_then(Option::as_mut);
-        match connection.filter(|connection| connection.link == link) {
-            Some(connection) => self.poller.watch(connection, interest),
-            None => Ok(()),
+        let Some(connection) = connection.filter(|connection| connection.link == link) else { return Ok(()) };
+        match (interest, connection.is_paused) {
+            (interest, false) => self.poller.watch(connection, interest),
+            (Interest::Read, true) => {
+                self.poller.forget(connection);
+                Ok(())
+            }
+            (_, true) => self.poller.watch(connection, Interest::Write),
         }
     }
 
@@ -367,7 +372,7 @@ impl Transport for UnixTransport {
         };
         match connection.interest {
             // Its output waits as well.
-            Some(Interest::ReadAndWrite) => return Progress::Blocked,
+            Some(Interest::ReadAndWrite | Interest::Write) => return Progress::Blocked,
             // A socket in an epoll takes longer to wake a plain receive.
             Some(Interest::Read) if !self.is_shared => {
                 self.poller.forget(connection);
@@ -376,6 +381,24 @@ impl Transport for UnixTransport {
             _ => {}
         }
         connection.receive_or_wait(buffer, now, deadline, self.poller.fd())
+    }
+
+    fn set_receiving(&mut self, link: LinkId, receiving: bool) {
+        let connection = self.connections.get_mut(link.index()).and_then(Option::as_mut);
+        let Some(connection) = connection.filter(|connection| connection.link == link) else { return };
+        if connection.is_paused != receiving {
+            return;
+        }
+        connection.is_paused = !receiving;
+        let interest = match connection.interest {
+            Some(Interest::ReadAndWrite | Interest::Write) => Interest::ReadAndWrite,
+            _ => Interest::Read,
+        };
+        self.unwatched.retain(|&other| other != link);
+        let watched = self.watch_link(link, interest);
+        if watched.is_err() {
+            self.unwatched.push(link);
+        }
     }
 
     fn close(&mut self, link: LinkId) {

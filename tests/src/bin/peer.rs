@@ -3,7 +3,7 @@
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use ipcm::{Bus, Handle, Info, Service, ServiceProcess, SharedHandle};
+use ipcm::{Bus, Gateway, Handle, Info, Service, ServiceProcess, SharedHandle};
 use ipcm_tests::obedient::{self, Ask, say};
 use ipcm_tests::{AMPLE, no_vdso, proc};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -55,6 +55,7 @@ fn main() {
         "wait without a wall clock" => wait_without_wall_clock(&info, name, &lines),
         "start a process" => start_process(&info, name, &lines),
         "own a bus" => own_bus(&lines),
+        "gateway" => gateway(&info, name),
         other => panic!("there is no part {other:?}"),
     }
 }
@@ -332,6 +333,15 @@ fn start_process(info: &Info, name: &str, lines: &Receiver<String>) {
             Err(error) => say(&format!("failed: {error}")),
         }
     }
+}
+
+/// Runs a gateway for the program `name`, as the guest of that name.
+fn gateway(info: &Info, name: &str) {
+    let mut guest = std::process::Command::new(name);
+    guest.arg("guest");
+    say("ready");
+    let ended = Gateway::new(info).run_program(guest);
+    say(&format!("{ended:?}"));
 }
 
 /// Owns a bus until it is told to drop it or is killed.

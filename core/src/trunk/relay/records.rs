@@ -84,7 +84,6 @@ impl<T: Transport> Side<T> {
             let failure = Failure { trouble, detail: cut(detail, self.limit - 8) };
             self.outward.push(&Record::Unable { failure });
         }
-        self.deliver_waiting(now);
         Ok(())
     }
 

@@ -12,6 +12,7 @@ use crate::call::CallArguments;
 use crate::completions::CompletionsArguments;
 use crate::echo::EchoArguments;
 use crate::failure::Failure;
+use crate::gateway::GatewayArguments;
 use crate::listen::ListenArguments;
 use crate::peers::PeersArguments;
 use crate::ready::ReadyArguments;
@@ -53,7 +54,8 @@ Exit codes:
   4  the peer is gone: it left or died before it answered
   5  no such peer
   6  the peer answered with an error
-  7  the bus is missing, not permitted, in use, or has the name taken";
+  7  the bus is missing, not permitted, in use, or has the name taken
+  8  the guest of a gateway failed: not started, ended badly, or broke the rules; or its line is gone";
 
 /// Local request/response messaging in which a call always ends.
 #[derive(Debug, Parser)]
@@ -84,6 +86,8 @@ pub(crate) enum Command {
     Ready(ReadyArguments),
     /// List who is there
     Peers(PeersArguments),
+    /// Make a program, or what is at the end of a serial line, a peer
+    Gateway(GatewayArguments),
     /// Print a completion script for a shell
     Completions(CompletionsArguments),
 }
@@ -100,6 +104,7 @@ impl Command {
             Self::Listen(arguments) => arguments.format.json,
             Self::Ready(arguments) => arguments.format.json,
             Self::Peers(arguments) => arguments.format.json,
+            Self::Gateway(arguments) => arguments.format.json,
         }
     }
 }

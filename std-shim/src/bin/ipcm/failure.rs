@@ -28,6 +28,7 @@ pub(crate) enum Kind {
     NoSuchPeer = 5,
     Remote = 6,
     Bus = 7,
+    Guest = 8,
 }
 
 impl Kind {
@@ -41,6 +42,7 @@ impl Kind {
             Self::NoSuchPeer => "no_such_peer",
             Self::Remote => "remote",
             Self::Bus => "bus",
+            Self::Guest => "guest",
         }
     }
 }
@@ -48,6 +50,11 @@ impl Kind {
 impl Failure {
     pub(crate) fn new(kind: Kind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into() }
+    }
+
+    /// An error and what caused it.
+    pub(crate) fn caused(kind: Kind, error: &dyn Error) -> Self {
+        Self::new(kind, with_causes(error))
     }
 
     /// The command line is wrong.

@@ -13,6 +13,7 @@ mod completions;
 mod demo;
 mod echo;
 mod failure;
+mod gateway;
 mod listen;
 mod output;
 mod peers;
@@ -56,6 +57,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Listen(arguments) => listen::run(arguments),
         Command::Ready(arguments) => ready::run(arguments),
         Command::Peers(arguments) => peers::run(arguments),
+        Command::Gateway(arguments) => gateway::run(arguments),
         Command::Completions(arguments) => completions::run(&arguments),
     }
 }

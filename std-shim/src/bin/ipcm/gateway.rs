@@ -1,0 +1,87 @@
+//! `ipcm gateway`: makes a guest a peer.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use clap::Args;
+use ipcm::{Gateway, GatewayError};
+
+use crate::arguments::{Format, Timeout, operands};
+use crate::failure::{Failure, Kind};
+use crate::signals::EndSignals;
+
+const HELP: &str = "\
+The guest joins under the name that it gives, and is a peer like any other: it calls, serves, sends and is told who
+comes and goes. Its end is the peer's end. A program speaks on its standard input and output; what it prints to
+standard error passes through. A serial line may be a device, a pseudo-terminal or a Unix socket.
+
+SIGTERM and SIGINT end it: the guest is told, and has a moment to end by itself.
+
+Examples:
+  ipcm gateway -- wasmtime run guest.wasm
+  ipcm gateway --serial /dev/ttyACM0 --baud 115200";
+
+#[derive(Debug, Args)]
+#[command(override_usage = "ipcm gateway [OPTIONS] [INFO] -- <PROGRAM> [ARGUMENT]...
+       ipcm gateway [OPTIONS] [INFO] --serial <PATH>", after_long_help = HELP)]
+pub(crate) struct GatewayArguments {
+    /// The bus [default: $IPCM_BUS]
+    info: Option<OsString>,
+    /// The guest is at the end of this line
+    #[arg(long, value_name = "PATH", conflicts_with = "program")]
+    serial: Option<PathBuf>,
+    /// Bits a second of the line; as it is set if not given
+    #[arg(long, value_name = "N", requires = "serial")]
+    baud: Option<u32>,
+    /// Seconds that the line may be away, or `none`
+    #[arg(long, value_name = "SECONDS", requires = "serial", default_value = "10", value_parser = Timeout::parse)]
+    absence: Timeout,
+    /// Seconds that the program may take to join
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = Timeout::parse)]
+    greeting: Timeout,
+    /// The guest is this program, with its arguments
+    #[arg(last = true, value_name = "PROGRAM")]
+    program: Vec<OsString>,
+    #[command(flatten)]
+    pub(crate) format: Format,
+}
+
+pub(crate) fn run(arguments: GatewayArguments) -> Result<(), Failure> {
+    let (info, []) = operands([], [arguments.info])?;
+    let signals = EndSignals::catch()?;
+    let mut gateway = Gateway::new(&info)
+        .absence(arguments.absence.0)
+        .greeting(arguments.greeting.0.unwrap_or(Duration::MAX));
+    let stopper = gateway.stopper();
+    let stopper =
+        stopper.map_err(|error| Failure::new(Kind::Other, format!("no descriptor can be made: {error}")))?;
+    signals.on_first(move || stopper.stop())?;
+    if let Some(path) = arguments.serial {
+        return Ok(gateway.run_serial(path, arguments.baud)?);
+    }
+    let mut words = arguments.program.into_iter();
+    let Some(program) = words.next() else {
+        return Err(Failure::usage("give the guest: `-- PROGRAM`, or `--serial PATH`".to_owned()));
+    };
+    let mut command = Command::new(program);
+    command.args(words);
+    let status = gateway.run_program(command)?;
+    if status.success() {
+        return Ok(());
+    }
+    Err(Failure::new(Kind::Guest, format!("the guest ended with {status}")))
+}
+
+impl From<GatewayError> for Failure {
+    fn from(error: GatewayError) -> Self {
+        match error {
+            GatewayError::Bus(error) => error.into(),
+            GatewayError::BusGone { .. } | GatewayError::Join(_) => Self::caused(Kind::Bus, &error),
+            GatewayError::NotJoined { .. } => Self::caused(Kind::TimedOut, &error),
+            GatewayError::System { .. } => Self::caused(Kind::Other, &error),
+            _ => Self::caused(Kind::Guest, &error),
+        }
+    }
+}

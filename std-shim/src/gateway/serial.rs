@@ -1,0 +1,95 @@
+//! A serial line, and whatever stands in for one.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileTypeExt;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+use ipcm_core::Clock;
+use ipcm_core::trunk::RelayConfig;
+use rustix::fs::{Mode, OFlags};
+use rustix::termios::{OptionalActions, QueueSelector, isatty, tcflush, tcgetattr, tcsetattr};
+
+use super::GatewayError;
+use super::pump::{Pump, Trunk, set_nonblocking};
+use crate::bus::BusDir;
+use crate::clock::Monotonic;
+
+/// How often a line that is away is looked for.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Relays for what is at the end of a line, until `stop` is readable.
+pub(super) fn run(
+    dir: BusDir,
+    config: RelayConfig,
+    absence: Option<Duration>,
+    stop: Option<BorrowedFd<'_>>,
+    path: &Path,
+    baud: Option<u32>,
+) -> Result<(), GatewayError> {
+    let opened = open(path, baud).map_err(|source| GatewayError::Line { path: path.into(), source })?;
+    let mut line = Some(opened);
+    let mut away_since = Monotonic.now();
+    let mut pump = Pump::new(dir, config);
+    loop {
+        let now = Monotonic.now();
+        if line.is_none() {
+            match open(path, baud) {
+                Ok(opened) => {
+                    tracing::info!(path = %path.display(), "the serial line is back");
+                    line = Some(opened);
+                }
+                Err(source) => {
+                    if let Some(absence) = absence.filter(|&absence| away_since + absence <= now) {
+                        return Err(GatewayError::LineGone { path: path.into(), absence, source });
+                    }
+                }
+            }
+        }
+        let trunk = line.as_ref().map(|line| Trunk { input: line.as_fd(), output: line.as_fd() });
+        let deadline = line.is_none().then_some(now + LOOK);
+        let turned = pump.turn(trunk, [stop, None], deadline)?;
+        if turned.ready[0] {
+            pump.relay.close("the gateway ends");
+            // As far as the line takes it now.
+            let _ = pump.turn(trunk, [None, None], Some(now));
+            return Ok(());
+        }
+        match pump.failure.take() {
+            Some(gone @ GatewayError::BusGone { .. }) => return Err(gone),
+            // It is told, and may do better: it is the line's fault as likely as its own.
+            Some(failure) => tracing::warn!(%failure, "a firmware"),
+            None => {}
+        }
+        if turned.is_closed {
+            tracing::warn!(path = %path.display(), "the serial line has gone away");
+            (line, away_since) = (None, Monotonic.now());
+            pump.end_trunk();
+        }
+    }
+}
+
+/// Opens a line: a terminal, which is made raw, a Unix socket, or whatever else can be read and written.
+fn open(path: &Path, baud: Option<u32>) -> io::Result<OwnedFd> {
+    if std::fs::metadata(path)?.file_type().is_socket() {
+        let socket = UnixStream::connect(path)?;
+        socket.set_nonblocking(true)?;
+        return Ok(socket.into());
+    }
+    // Nonblocking, since to open a line without a carrier would wait for one.
+    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let line = rustix::fs::open(path, flags, Mode::empty())?;
+    if isatty(&line) {
+        let mut settings = tcgetattr(&line)?;
+        settings.make_raw();
+        if let Some(baud) = baud {
+            settings.set_speed(baud)?;
+        }
+        tcsetattr(&line, OptionalActions::Now, &settings)?;
+        tcflush(&line, QueueSelector::IOFlush)?;
+    }
+    set_nonblocking(&line)?;
+    Ok(line)
+}
