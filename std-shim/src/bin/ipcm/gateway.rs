@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::Args;
@@ -33,10 +35,10 @@ pub(crate) struct GatewayArguments {
     #[arg(long, value_name = "PATH", conflicts_with = "program")]
     serial: Option<PathBuf>,
     /// Bits a second of the line; as it is set if not given
-    #[arg(long, value_name = "N", requires = "serial")]
+    #[arg(long, value_name = "N", conflicts_with = "program")]
     baud: Option<u32>,
     /// Seconds that the line may be away, or `none`
-    #[arg(long, value_name = "SECONDS", requires = "serial", default_value = "10", value_parser = Timeout::parse)]
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = Timeout::parse)]
     absence: Timeout,
     /// Seconds that the program may take to join
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = Timeout::parse)]
@@ -57,7 +59,12 @@ pub(crate) fn run(arguments: GatewayArguments) -> Result<(), Failure> {
     let stopper = gateway.stopper();
     let stopper =
         stopper.map_err(|error| Failure::new(Kind::Other, format!("no descriptor can be made: {error}")))?;
-    signals.on_first(move || stopper.stop())?;
+    let is_stopped = Arc::new(AtomicBool::new(false));
+    let stopped = is_stopped.clone();
+    signals.on_first(move || {
+        stopped.store(true, Ordering::Release);
+        stopper.stop();
+    })?;
     if let Some(path) = arguments.serial {
         return Ok(gateway.run_serial(path, arguments.baud)?);
     }
@@ -68,7 +75,8 @@ pub(crate) fn run(arguments: GatewayArguments) -> Result<(), Failure> {
     let mut command = Command::new(program);
     command.args(words);
     let status = gateway.run_program(command)?;
-    if status.success() {
+    // A guest that was stopped is not asked how it took that.
+    if status.success() || is_stopped.load(Ordering::Acquire) {
         return Ok(());
     }
     Err(Failure::new(Kind::Guest, format!("the guest ended with {status}")))

@@ -1,0 +1,75 @@
+//! `ipcm gateway`: what it says and how it ends, whatever its guest does.
+
+#![cfg(feature = "cli")]
+
+mod command;
+
+use command::{BOUND, Desk};
+use ipcm::Handle;
+use rustix::process::Signal;
+
+/// What a guest named "guest" says first.
+const JOIN: &str =
+    r"printf '\037\000\001\001\000\001\001\002\003\004\005\006\007\010\011\012\013\014\015\016\017\020";
+const JOIN_TAIL: &str = r"\000\020\000\000\000\001guest'; ";
+
+/// Runs a gateway for a shell script that has joined.
+fn joined(script: &str) -> [String; 5] {
+    ["gateway".into(), "--".into(), "sh".into(), "-c".into(), format!("{JOIN}{JOIN_TAIL}{script}")]
+}
+
+/// Clause H2.
+#[test]
+fn a_guest_is_a_peer_until_it_ends_and_its_end_is_the_commands() {
+    let desk = Desk::new();
+    desk.run(joined("exit 0")).assert_output("");
+    desk.run(joined("exit 3")).assert_failure(8, &["the guest ended", "3"]);
+    desk.run(joined("kill -9 $$")).assert_failure(8, &["the guest ended", "9"]);
+    let arguments = joined("cat > /dev/null; exit 0");
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let gateway = desk.start(&arguments);
+    Handle::new(&desk.parsed_info(), "guest").wait_ready(BOUND).unwrap();
+    assert_eq!(desk.peers(), ["guest"]);
+    desk.run(joined("cat > /dev/null; exit 0")).assert_failure(7, &["\"guest\"", "taken"]);
+    gateway.signal(Signal::TERM);
+    gateway.outcome().assert_output("");
+    assert_eq!(desk.peers(), [""; 0]);
+}
+
+/// Fault X8. Clause H4.
+#[test]
+fn what_is_no_guest_is_told_with_the_reason() {
+    let desk = Desk::new();
+    desk.run(["gateway", "--", "/no/such/program"]).assert_failure(8, &["/no/such/program", "No such file"]);
+    desk.run(["gateway", "--", "echo", "Hello, world!"]).assert_failure(8, &["rules of the trunk", "limit"]);
+    desk.run(["gateway", "--", "true"]).assert_failure(8, &["before it had joined"]);
+    desk.run(["gateway", "--greeting", "0.1", "--", "sleep", "1000"])
+        .assert_failure(3, &["did not join in 100ms"]);
+    let newer = r"printf '\003\000\001\011\000'; cat > /dev/null; exit 0";
+    desk.run(["gateway", "--", "sh", "-c", newer]).assert_failure(8, &["version 9", "version 1"]);
+    let told = desk.run(["gateway", "--json", "--", "true"]);
+    assert_eq!((told.code, told.json_error().as_str()), (Some(8), "guest"));
+}
+
+#[test]
+fn a_line_that_is_not_there_is_named() {
+    let desk = Desk::new();
+    desk.run(["gateway", "--serial", "/no/such/line"]).assert_failure(8, &["/no/such/line", "No such file"]);
+    let listener = std::os::unix::net::UnixListener::bind(desk.temporary().join("line")).unwrap();
+    let path = desk.temporary().join("line");
+    let gateway = desk.start(&["gateway", "--absence", "0.1", "--serial", path.to_str().unwrap()]);
+    let (emulator, _) = listener.accept().unwrap();
+    drop((emulator, listener));
+    let outcome = gateway.outcome();
+    outcome.assert_failure(8, &["went away", "100ms", path.to_str().unwrap()]);
+}
+
+#[test]
+fn a_command_line_without_a_guest_is_wrong() {
+    let desk = Desk::new();
+    desk.run(["gateway"]).assert_failure(2, &["-- PROGRAM", "--serial"]);
+    desk.run(["gateway", "--serial", "/dev/null", "--", "true"]).assert_failure(2, &["cannot be used with"]);
+    desk.run(["gateway", "--baud", "9600", "--", "true"]).assert_failure(2, &["--serial"]);
+    desk.run(["gateway", r#"["unix","postcard","/no/such/bus"]"#, "--", "sleep", "1000"])
+        .assert_failure(7, &["/no/such/bus"]);
+}
