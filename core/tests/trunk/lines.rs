@@ -223,6 +223,22 @@ fn a_member_that_watches_is_told_anew_after_a_lost_session() {
     drop(stays);
 }
 
+/// A wish to watch that falls between two sessions is not lost.
+#[test]
+fn a_watch_that_is_asked_for_while_the_line_is_down_begins_with_the_next_session() {
+    let world = serial();
+    let _stays = world.network.client("stays", Config::default());
+    let mut guest = world.handle("guest", "stays");
+    world.line.drop_next(To::Gateway);
+    guest.watch_peers().unwrap();
+    for _ in 0..40 {
+        guest.poll(50 * MS);
+    }
+    let told: Vec<_> =
+        guest.peer_changes().iter().map(|change| (change.name.to_string(), change.state)).collect();
+    assert_eq!(told, [("stays".to_owned(), PeerState::Active)]);
+}
+
 /// Clause A4: the name is taken while the firmware comes up; the next attempt is that of a user of the transport.
 #[test]
 fn a_refused_firmware_may_try_again() {
