@@ -30,6 +30,8 @@ use link::Links;
 
 /// Fractions of the silence that means death after which a side says that it lives.
 const PULSES: u32 = 4;
+/// A window that holds the beginning of any frame that must wait for its end.
+const LEAST_WINDOW: u32 = 64;
 /// The longest record that a member takes of which nothing is known.
 const UNKNOWN_LIMIT: usize = LEAST_LIMIT as usize;
 
@@ -39,9 +41,9 @@ const UNKNOWN_LIMIT: usize = LEAST_LIMIT as usize;
 pub struct RelayConfig {
     /// How records are framed: as the member does it.
     pub framing: Framing,
-    /// Bytes of one link that may wait for its peer, at least 1.
+    /// Bytes of one link that may wait for its peer; a smaller number than 64 counts as 64.
     pub window: u32,
-    /// The longest record that is taken, in bytes; at least [`LEAST_LIMIT`].
+    /// The longest record that is taken, in bytes; a smaller number than [`LEAST_LIMIT`] counts as that.
     pub limit: u16,
     /// Links that may be open at once, at least 1. Default 1024.
     pub links: usize,
@@ -155,7 +157,9 @@ struct Member<T> {
 
 impl<T: Transport> Relay<T> {
     /// A relay that waits for a member to join.
-    pub fn new(config: RelayConfig) -> Self {
+    pub fn new(mut config: RelayConfig) -> Self {
+        config.window = config.window.max(LEAST_WINDOW);
+        config.limit = config.limit.max(LEAST_LIMIT);
         let inward = Inward::new(config.framing, usize::from(config.limit), MAX_JOIN);
         let side = Side {
             outward: Outward::new(config.framing),

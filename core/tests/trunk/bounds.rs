@@ -111,7 +111,10 @@ fn join(version: u16, window: u32, limit: u16) -> Record<'static> {
 #[test]
 fn whatever_breaks_the_rules_is_told_by_name() {
     let good = join(TRUNK_VERSION, 1000, 100);
-    let data = Record::Data { link: 0, bytes: &[0; 4000] };
+    // The beginning of a large frame.
+    let mut bytes = [0; 4000];
+    bytes[2] = 1;
+    let data = Record::Data { link: 0, bytes: &bytes };
     let cases: [(&[Record<'_>], TrunkError); 10] = [
         (
             &[join(TRUNK_VERSION + 1, 0, 0)],

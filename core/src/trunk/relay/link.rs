@@ -34,6 +34,70 @@ impl Queue {
     }
 }
 
+/// Fewer bytes than the smallest frame has: so few are never handed to a transport, which may tell its own words
+/// from the stream by that.
+const SMALLEST: usize = 16;
+
+/// Where a link's stream of frames is to be cut.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Cutter {
+    /// Bytes of the present frame that are not sent; zero where a frame begins.
+    left: usize,
+}
+
+impl Cutter {
+    /// How much of the front of `waiting` may be sent now: nothing, or 16 bytes or more, and so that 16 bytes or
+    /// more of a frame are left if any are. What is no frame is for the peer to judge.
+    pub(super) fn sendable(self, waiting: &[u8]) -> usize {
+        let (mut at, mut left) = (0, self.left);
+        loop {
+            let rest = &waiting[at..];
+            if left == 0 {
+                let Some(size) = frame_size(rest) else { return at };
+                left = size;
+            }
+            if left == 0 {
+                return waiting.len();
+            }
+            if rest.len() < left {
+                let piece = rest.len().min(left.saturating_sub(SMALLEST));
+                return if at + piece < SMALLEST { 0 } else { at + piece };
+            }
+            (at, left) = (at + left, 0);
+        }
+    }
+
+    /// The first `n` bytes of `waiting` were sent.
+    pub(super) fn advance(&mut self, waiting: &[u8], n: usize) {
+        let mut at = 0;
+        while at < n {
+            if self.left == 0 {
+                self.left = frame_size(&waiting[at..]).unwrap_or(0);
+            }
+            if self.left == 0 {
+                return;
+            }
+            let step = self.left.min(n - at);
+            (at, self.left) = (at + step, self.left - step);
+        }
+    }
+}
+
+/// What a frame says of its own size; zero for one that cannot be, and `None` before that has come.
+fn frame_size(bytes: &[u8]) -> Option<usize> {
+    let size = u32::from_le_bytes(*bytes.first_chunk()?) as usize;
+    Some(if size < SMALLEST { 0 } else { size })
+}
+
+/// The most of `n` bytes that a transport is given at once, so that not fewer than 16 are left.
+pub(super) fn packet(n: usize, limit: usize) -> usize {
+    match n.checked_sub(limit) {
+        None | Some(0) => n,
+        Some(1..SMALLEST) => limit - SMALLEST,
+        Some(_) => limit,
+    }
+}
+
 /// One link, between the trunk and the member's transport.
 #[derive(Debug)]
 pub(super) struct Link {
@@ -42,6 +106,7 @@ pub(super) struct Link {
     pub(super) inbound: Queue,
     /// From the member to the peer: what the peer has not taken.
     pub(super) outbound: Queue,
+    pub(super) cutter: Cutter,
     /// Bytes that the member takes.
     pub(super) credit: u32,
     /// Bytes that the peer has taken and the member was not told of.
@@ -117,6 +182,7 @@ impl Links {
             id,
             inbound: Queue::default(),
             outbound: Queue::default(),
+            cutter: Cutter::default(),
             credit,
             owed: 0,
             is_offered: number % 2 == 1,
@@ -134,5 +200,50 @@ impl Links {
         *slot = (slot.0.wrapping_add(1), None);
         self.free.push(link.id.slot);
         Some(link)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec;
+
+    /// Frames of every awkward size come in pieces of every size, and leave as a socket takes them.
+    #[test]
+    fn no_transport_is_given_fewer_bytes_than_a_frame_has() {
+        let mut stream = Vec::new();
+        for size in [16usize, 17, 31, 32, 33, 16, 48, 100, 16, 1000, 20, 40] {
+            let mut frame = vec![7; size];
+            frame[..4].copy_from_slice(&(size as u32).to_le_bytes());
+            stream.extend_from_slice(&frame);
+        }
+        for piece in 1..120 {
+            for most in [16, 17, 40, 5000] {
+                let (mut queue, mut cutter, mut sent) = (Queue::default(), Cutter::default(), Vec::new());
+                for came in stream.chunks(piece) {
+                    queue.push(came);
+                    loop {
+                        let n = packet(cutter.sendable(queue.waiting()), most.max(32));
+                        if n == 0 {
+                            break;
+                        }
+                        assert!(n >= SMALLEST, "{n} bytes in pieces of {piece}");
+                        // It takes all, or leaves 16 bytes or more.
+                        let taken = if n >= most + SMALLEST { most } else { n };
+                        sent.extend_from_slice(&queue.waiting()[..taken]);
+                        cutter.advance(queue.waiting(), taken);
+                        queue.consume(taken);
+                    }
+                    assert!(queue.waiting().len() < 2 * SMALLEST, "{piece}: {}", queue.waiting().len());
+                }
+                assert!(sent == stream, "in pieces of {piece}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_frame_is_passed_on() {
+        assert_eq!(Cutter::default().sendable(&[1, 0, 0, 0, 9]), 5);
+        assert_eq!(Cutter::default().sendable(&[1, 0, 0]), 0);
     }
 }

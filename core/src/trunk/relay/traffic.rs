@@ -213,22 +213,26 @@ impl<T: Transport> Side<T> {
     /// Sends what a peer takes of what the member has sent to it.
     fn send_waiting(&mut self, number: u32) {
         let (Some(held), Some(member)) = (self.links.get_mut(number), &mut self.member) else { return };
-        while !held.outbound.waiting().is_empty() {
+        let is_sent = loop {
             let waiting = held.outbound.waiting();
-            match member.transport.send(held.id, &waiting[..waiting.len().min(T::PACKET)]) {
+            let n = link::packet(held.cutter.sendable(waiting), T::PACKET);
+            if n == 0 {
+                break true;
+            }
+            match member.transport.send(held.id, &waiting[..n]) {
                 Progress::Moved(n) => {
+                    held.cutter.advance(waiting, n);
                     held.outbound.consume(n);
                     held.owed += n as u32;
                 }
-                Progress::Blocked => break,
+                Progress::Blocked => break false,
                 // What the peer had said is still to be received, and its end behind it.
                 Progress::Closed | Progress::Broken => {
                     held.is_deaf = true;
                     held.outbound = link::Queue::default();
                 }
             }
-        }
-        let is_sent = held.outbound.waiting().is_empty();
+        };
         if held.is_closing && is_sent {
             return self.drop_link(number);
         }
@@ -249,15 +253,14 @@ impl<T: Transport> Side<T> {
     /// The member has done with a link: what it had sent before is still sent.
     pub(super) fn handle_close(&mut self, number: u32) {
         let Some(held) = self.links.get_mut(number) else { return };
-        if held.outbound.waiting().is_empty() {
-            return self.drop_link(number);
-        }
         held.is_closing = true;
         held.inbound = link::Queue::default();
         let id = held.id;
         if let Some(member) = &mut self.member {
             member.transport.set_receiving(id, false);
         }
+        // What is only the beginning of a frame is of no use to the peer.
+        self.send_waiting(number);
     }
 
     /// Closes a link at once.
