@@ -20,7 +20,8 @@
 //! LINKS * (IN + OUT + 80 + 64 * SERVING) + 52 * REQUESTS      bytes, rounded up to a multiple of 8
 //! ```
 //!
-//! is the size of a [`Storage`]; an [`Endpoint`] and an [`Inbox`] that work in it are some 150 bytes more.
+//! is the size of a [`Storage`]; an [`Endpoint`] and an [`Inbox`] that work in it are some 150 bytes more. A storage can
+//! be a `static`. At the end of a serial line, a [`Member`] needs a [`Wire`] beside it.
 
 #[cfg(feature = "embedded-io-async")]
 mod concurrent;

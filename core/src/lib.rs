@@ -17,6 +17,8 @@
 //! client     endpoint + transport + clock  waits
 //! handle     a client that asks            send, await one or all, poll, callbacks
 //! service    a client that answers         dispatch, deferred replies
+//! -------------------------------------------------------------------------------------------------
+//! fixed      all of it once more           in memory of a fixed size, for microcontrollers
 //! trunk      a transport over one stream   for guests and firmware, by way of a gateway; and the gateway's side
 //! ```
 #![no_std]

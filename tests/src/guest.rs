@@ -95,9 +95,8 @@ impl<T: Transport, C: Clock> Handler<T, C> for Guest {
                 client.respond(token, &format!("{outcome:?}"))
             }
             Order::Tell(peer, number) => {
-                let sent = client.send_message(&peer, false, deadline, &mut |out, limit| {
-                    ipcm_core::body::encode_into(&number, out, limit)
-                });
+                let sent =
+                    client.send_message(&peer, false, deadline, &mut |out, limit| out.encode(&number, limit));
                 client.respond(token, &format!("{sent:?}"))
             }
             Order::Messages => client.respond(token, &self.messages),

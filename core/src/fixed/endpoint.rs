@@ -131,7 +131,7 @@ impl<'s> Endpoint<'s> {
 
     /// Whether a link takes requests and messages: both hellos were said.
     pub fn is_open(&self, link: LinkId) -> bool {
-        self.link(link).is_some_and(|link| link.state == State::Open)
+        self.link(link).is_some_and(|link| matches!(link.state, State::Open))
     }
 
     /// Begins a link to `peer`, with a hello as its first output. The driver connects it.
@@ -157,7 +157,7 @@ impl<'s> Endpoint<'s> {
 
     /// The name of the peer that a link is to, until the peer has said hello.
     pub(super) fn called(&self, link: LinkId) -> Option<&str> {
-        let held = self.link(link).filter(|link| link.state == State::Calling)?;
+        let held = self.link(link).filter(|link| matches!(link.state, State::Calling))?;
         let end = (link.index() + 1) * self.limits.outbox;
         core::str::from_utf8(&self.outboxes[end - usize::from(held.called)..end]).ok()
     }
@@ -170,7 +170,7 @@ impl<'s> Endpoint<'s> {
     /// The peer that said hello on this link is who it claims to be. A spurious call does nothing.
     pub fn welcome(&mut self, link: LinkId) {
         if let Some(held) = self.link_mut(link)
-            && held.state == State::Judging
+            && matches!(held.state, State::Judging)
         {
             held.state = State::Open;
             self.say_hello(link);
@@ -180,7 +180,7 @@ impl<'s> Endpoint<'s> {
     /// The peer that said hello on this link is not welcome: it is told why, and the link ends. A spurious call
     /// does nothing.
     pub fn refuse(&mut self, link: LinkId, reason: Refusal) {
-        if self.link(link).is_some_and(|held| held.state == State::Judging) {
+        if self.link(link).is_some_and(|held| matches!(held.state, State::Judging)) {
             self.say_refused(link, reason, LinkEnd::Unwelcome);
         }
     }
@@ -240,7 +240,7 @@ impl<'s> Endpoint<'s> {
 
     /// What the peer that has connected says it is, until it is welcome or not.
     pub(super) fn claim<'i>(&self, inbox: &'i Inbox<'_>, link: LinkId) -> Option<Hello<'i>> {
-        self.link(link).filter(|held| held.state == State::Judging)?;
+        self.link(link).filter(|held| matches!(held.state, State::Judging))?;
         let frame = inbox.given(link.index());
         super::input::read_hello(&frame[body_at(frame).ok()?..])
     }
@@ -295,20 +295,23 @@ impl<'s> Endpoint<'s> {
     }
 
     fn begin(&mut self, state: State, patience: Instant) -> Option<LinkId> {
-        let slot = self.links.iter().position(|link| link.state == State::Free)?;
+        let slot = self.links.iter().position(|link| matches!(link.state, State::Free))?;
         let held = &mut self.links[slot];
         held.begin(state, patience);
         Some(LinkId { slot: slot as u32, generation: held.generation })
     }
 
+    // Out of line, for the size: nearly everything asks.
+    #[inline(never)]
     pub(super) fn link(&self, id: LinkId) -> Option<&Link> {
         let held = self.links.get(id.index())?;
-        (held.generation == id.generation && held.state != State::Free).then_some(held)
+        (held.generation == id.generation && !matches!(held.state, State::Free)).then_some(held)
     }
 
+    #[inline(never)]
     pub(super) fn link_mut(&mut self, id: LinkId) -> Option<&mut Link> {
         let held = self.links.get_mut(id.index())?;
-        (held.generation == id.generation && held.state != State::Free).then_some(held)
+        (held.generation == id.generation && !matches!(held.state, State::Free)).then_some(held)
     }
 
     /// Whether anyone still waits for this answer: not cancelled, not late, the link not over.

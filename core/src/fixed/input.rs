@@ -101,7 +101,7 @@ impl Endpoint<'_> {
             return Ok(None);
         }
         let hello = read_hello(body).ok_or(LinkEnd::BadHello)?;
-        let is_calling = self.links[link.index()].state == State::Calling;
+        let is_calling = matches!(self.links[link.index()].state, State::Calling);
         if is_calling && self.called(link) != Some(hello.name) {
             return Err(LinkEnd::WrongPeer);
         }

@@ -6,7 +6,7 @@ use crate::layout::cost;
 use crate::time::Instant;
 
 /// Where a link stands.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum State {
     /// The slot is not in use.
     Free,

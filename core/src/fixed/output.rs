@@ -174,7 +174,10 @@ impl Endpoint<'_> {
         let worth = self.window() / 4;
         let Some(held) = self.link(link) else { return };
         let bytes = held.consumed;
-        if held.state == State::Open && bytes >= worth && self.push_control(link, &Head::Credit { bytes }) {
+        if matches!(held.state, State::Open)
+            && bytes >= worth
+            && self.push_control(link, &Head::Credit { bytes })
+        {
             self.links[link.index()].consumed = 0;
         }
     }
