@@ -6,5 +6,6 @@ mod wire;
 
 mod behaviour;
 mod hostile;
+mod line;
 mod pair;
 mod simulation;
