@@ -24,6 +24,7 @@ mod finished;
 mod intake;
 mod received;
 mod sending;
+mod suspending;
 
 use finished::{Ended, Finished};
 pub(crate) use intake::Lent;

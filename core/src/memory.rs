@@ -47,7 +47,7 @@ use crate::config::Config;
 use crate::endpoint::Endpoint;
 use crate::id::{Incarnation, LinkId};
 use crate::time::Instant;
-use crate::transport::{PeerState, TransportEvent};
+use crate::transport::{Parting, PeerState, TransportEvent};
 
 mod pipe;
 mod transport;
@@ -279,37 +279,6 @@ impl Memory {
     pub fn incarnation(&self) -> Incarnation {
         self.incarnation
     }
-}
-
-impl Client<Memory, Clock> {
-    /// Gives up this life of the member and keeps its name until `until`: what is sent to it meanwhile is
-    /// delivered to the life that [`Network::join`]s under the name.
-    ///
-    /// What had come and was not collected is lost: call [`messages`](Client::messages) before.
-    pub fn suspend(mut self, until: Instant) {
-        let links: Vec<LinkId> = self.endpoint().links().collect();
-        let part = |link| {
-            self.endpoint_mut().return_credit(link);
-            let unsent = self.endpoint().pending_output(link, usize::MAX).to_vec();
-            let endpoint = self.endpoint();
-            let (hello, partial) = endpoint.unread(link);
-            Parting { link, unsent, hello, partial, asleep: endpoint.suspended_until(link) }
-        };
-        let links = links.into_iter().map(part).collect();
-        self.transport_mut().suspend(until, links);
-    }
-}
-
-/// What is left of one link of a life that is suspended.
-struct Parting {
-    link: LinkId,
-    /// What was accepted for sending and has not left.
-    unsent: Vec<u8>,
-    /// What the next life must hear first: the peer's hello, again, and the beginning of a frame.
-    hello: Vec<u8>,
-    partial: Vec<u8>,
-    /// The peer is suspended as well, until then.
-    asleep: Option<Instant>,
 }
 
 impl Net {

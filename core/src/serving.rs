@@ -90,6 +90,14 @@ impl<S: AsRef<[Slot]> + AsMut<[Slot]>> Serving<S> {
         self.vacate(token.slot)
     }
 
+    /// Frees the first slot in use from slot `from` on, and returns it and what was in it.
+    #[cfg(feature = "alloc")]
+    pub(crate) fn remove_next(&mut self, from: u32) -> Option<(u32, Served)> {
+        let rest = self.slots.as_ref().get(from as usize..)?;
+        let slot = from + rest.iter().position(|slot| slot.served.is_some())? as u32;
+        self.vacate(slot).map(|served| (slot, served))
+    }
+
     /// Marks the request that `link`'s peer knows as `id` and returns its key; `None` if there is none.
     pub(crate) fn cancel(&mut self, link: LinkId, id: RequestId) -> Option<u64> {
         self.slots.as_mut().iter_mut().find_map(|slot| {

@@ -91,6 +91,33 @@ pub enum ConnectError {
     Bus(String),
 }
 
+/// Why a member was not suspended.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SuspendError {
+    /// No member of this transport can be.
+    #[error("peers cannot be suspended on this transport")]
+    Unsupported,
+    /// The bus is gone or unusable.
+    #[error("{0}")]
+    Bus(String),
+}
+
+/// What is left of one link of a life that is suspended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parting {
+    /// The link.
+    pub link: LinkId,
+    /// What was accepted for sending and has not left.
+    pub unsent: Vec<u8>,
+    /// What the next life must hear first: the hello of the peer, once more.
+    pub hello: Vec<u8>,
+    /// The beginning of a frame that has come, to be heard after the hello.
+    pub partial: Vec<u8>,
+    /// The peer is suspended as well, until then; to be told between the two.
+    pub asleep: Option<Instant>,
+}
+
 /// What a transport can do beyond moving bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -210,6 +237,20 @@ pub trait Transport {
     /// When [`wait`](Self::wait) has something to do though nothing is readable; `None` is never.
     fn next_deadline(&self) -> Option<Instant> {
         None
+    }
+
+    /// Gives up this life of the member, with what is left of its links, and keeps its name until `until`. Links
+    /// without a parting are closed.
+    ///
+    /// What is sent to the member meanwhile is kept. Its next life is told of every link by
+    /// [`TransportEvent::Incoming`]. Nothing is asked of this transport afterwards.
+    ///
+    /// # Errors
+    ///
+    /// See [`SuspendError`]; the member's life goes on then.
+    fn suspend(&mut self, until: Instant, links: Vec<Parting>) -> Result<(), SuspendError> {
+        let _ = (until, links);
+        Err(SuspendError::Unsupported)
     }
 
     /// What is known of a peer; `None` if no live peer has this name.

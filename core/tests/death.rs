@@ -5,7 +5,10 @@ mod common;
 use common::*;
 use ipcm_core::memory::{Faults, Network};
 use ipcm_core::transport::{PeerChange, PeerState, Transport as _};
-use ipcm_core::{CallError, Client, Config, GoneReason, Handle, Instant, Message, RequestError, SendError};
+use ipcm_core::{
+    CallError, Client, Config, GoneReason, Handle, Instant, Message, RemoteError, RemoteErrorKind,
+    RequestError, SendError,
+};
 use std::time::Duration;
 
 fn gone(reason: GoneReason) -> RequestError {
@@ -119,10 +122,10 @@ fn a_request_to_a_suspended_service_times_out() {
 #[test]
 fn a_suspension_that_runs_out_ends_the_wait() {
     let (network, mut handle, service) = pair();
-    let id = handle.send_request_bytes("echo", b"d", None).unwrap();
-    service.borrow_mut().settle();
+    handle.sync_request_bytes("echo", b"one", SECOND).unwrap();
     let until = now(&network) + 60 * SECOND;
     let _sleeper = suspend(&service, until);
+    let id = handle.send_request_bytes("echo", b"two", None).unwrap();
     let end = handle.await_response(id, None).map(|_| ()).unwrap_err();
     assert!(matches!(
         end,
@@ -136,12 +139,26 @@ fn a_suspension_that_runs_out_ends_the_wait() {
 #[test]
 fn a_suspended_peer_that_is_removed_ends_the_wait() {
     let (network, mut handle, service) = pair();
+    handle.sync_request_bytes("echo", b"one", SECOND).unwrap();
+    let _sleeper = suspend(&service, now(&network) + 60 * SECOND);
+    let id = handle.send_request_bytes("echo", b"two", None).unwrap();
+    let before = now(&network);
+    network.kill("echo");
+    assert_eq!(handle.await_response(id, None), Err(gone(GoneReason::Closed)));
+    assert_eq!(now(&network), before);
+}
+
+/// Clause D1: the next life knows nothing of what this one has taken and not answered.
+#[test]
+fn a_request_that_was_taken_and_not_answered_fails_when_its_service_is_suspended() {
+    let (network, mut handle, service) = pair();
     let id = handle.send_request_bytes("echo", b"d", None).unwrap();
     service.borrow_mut().settle();
     let _sleeper = suspend(&service, now(&network) + 60 * SECOND);
     let before = now(&network);
-    network.kill("echo");
-    assert_eq!(handle.await_response(id, None), Err(gone(GoneReason::Closed)));
+    let error = RemoteError { kind: RemoteErrorKind::Unanswered, detail: String::new() };
+    let ended = RequestError::Remote { peer: "echo".into(), error };
+    assert_eq!(handle.await_response(id, None), Err(ended));
     assert_eq!(now(&network), before);
 }
 
@@ -152,7 +169,7 @@ fn an_answer_to_a_former_life_of_the_asker_is_dropped() {
     let _old = handle.send_request_bytes("echo", b"d old", None).unwrap();
     service.borrow_mut().settle();
     let until = now(&network) + 60 * SECOND;
-    handle.into_client().suspend(until);
+    handle.into_client().suspend(until).unwrap();
     assert!(service.borrow_mut().answer_one());
     let mut handle = asker(&network, "asker", "echo");
     // The link that was left behind is taken up, and the old answer still lies in it.
@@ -176,7 +193,7 @@ fn messages_to_a_peer_that_sleeps_are_kept_in_order() {
     for number in 0..9u8 {
         if number % 3 == 1 {
             contents.extend(reader.messages().iter().map(name));
-            reader.suspend(now(&network) + 60 * SECOND);
+            reader.suspend(now(&network) + 60 * SECOND).unwrap();
             sender.send_message_bytes("reader", &[number], SECOND).unwrap();
             reader = network.client("reader", Config::default());
         } else {
@@ -210,7 +227,7 @@ fn suspend(service: &Shared, until: Instant) -> Network {
     let former = std::mem::replace(&mut *service.borrow_mut(), stand_in);
     let client: Client<_, _> = former.service.into_client();
     let bus = client.transport().network().clone();
-    client.suspend(until);
+    client.suspend(until).unwrap();
     bus
 }
 

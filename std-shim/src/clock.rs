@@ -1,12 +1,29 @@
-//! The clocks of Linux.
+//! The clocks of the system.
 
 use ipcm_core::{Clock, Instant};
+#[cfg(target_os = "linux")]
 use rustix::time::{ClockId, Timespec, clock_gettime};
 
 /// `CLOCK_MONOTONIC`: setting the wall clock does not move it, and it stands while the machine sleeps.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Monotonic;
 
+#[cfg(not(target_os = "linux"))]
+impl Clock for Monotonic {
+    fn now(&self) -> Instant {
+        static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
+        // A clock that begins at one second, so that zero is in the past.
+        let since = START.get_or_init(std::time::Instant::now).elapsed() + std::time::Duration::from_secs(1);
+        Instant::from_nanos(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+    }
+
+    fn unix_micros(&self) -> u64 {
+        let wall = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
+        u64::try_from(wall.as_micros()).unwrap_or(u64::MAX)
+    }
+}
+
+#[cfg(target_os = "linux")]
 impl Clock for Monotonic {
     fn now(&self) -> Instant {
         Instant::from_nanos(nanos(clock_gettime(ClockId::Monotonic)))
@@ -17,11 +34,13 @@ impl Clock for Monotonic {
     }
 }
 
+#[cfg(target_os = "linux")]
 fn nanos(time: Timespec) -> u64 {
     u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(time.tv_nsec).unwrap_or(0)
 }
 
 /// What is left until `deadline`, for a system call.
+#[cfg(target_os = "linux")]
 pub(crate) fn timespec_until(now: Instant, deadline: Instant) -> Timespec {
     let nanos = (deadline - now).as_nanos();
     Timespec {
@@ -30,7 +49,7 @@ pub(crate) fn timespec_until(now: Instant, deadline: Instant) -> Timespec {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
     use std::time::Duration;

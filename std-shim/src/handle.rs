@@ -1,9 +1,10 @@
 //! A handle on a bus of Linux processes.
 
+#[cfg(target_os = "linux")]
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use ipcm_core::transport::{PeerChange, PeerStatus};
+use ipcm_core::transport::{PeerChange, PeerStatus, SuspendError};
 use ipcm_core::{
     AwaitAllError, CallError, Config, Delivery, Instant, Message, RequestError, RequestId, Response,
     SendError,
@@ -11,11 +12,15 @@ use ipcm_core::{
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::bus::{Bus, BusError, JoinError, PeerKind};
+use crate::Waker;
+use crate::bus::news::with_sources;
+#[cfg(target_os = "linux")]
+use crate::bus::{Bus, BusError};
+use crate::bus::{JoinError, PeerKind};
 use crate::clock::Monotonic;
-use crate::info::Info;
-use crate::joining::{join, join_failed, random_incarnation};
-use crate::unix::{UnixTransport, Waker};
+use crate::info::{Info, TransportKind};
+use crate::joining::{Life, join, join_failed, random_incarnation, suspend};
+use crate::transport::BusTransport;
 
 mod builder;
 
@@ -25,7 +30,7 @@ pub use builder::HandleBuilder;
 const INTERVAL: Duration = Duration::from_millis(200);
 
 /// The handle of the core that does the work once the bus is joined.
-pub type CoreHandle = ipcm_core::Handle<UnixTransport, Monotonic>;
+pub type CoreHandle = ipcm_core::Handle<BusTransport, Monotonic>;
 
 /// A client made to talk to one service; it can talk to the service's peers as well.
 ///
@@ -49,6 +54,7 @@ pub type CoreHandle = ipcm_core::Handle<UnixTransport, Monotonic>;
 pub struct Handle {
     settings: HandleBuilder,
     joined: Option<CoreHandle>,
+    #[cfg(target_os = "linux")]
     /// Dropped last: a bus that the handle owns outlives its membership.
     bus: Option<Bus>,
 }
@@ -83,6 +89,7 @@ impl Handle {
     }
 
     /// The bus that this handle owns.
+    #[cfg(target_os = "linux")]
     pub fn bus(&self) -> Option<&Bus> {
         self.bus.as_ref()
     }
@@ -98,9 +105,58 @@ impl Handle {
     ///
     /// Why the bus could not be joined, for instance [`JoinError::NameTaken`].
     pub fn join(&mut self) -> Result<&mut CoreHandle, JoinError> {
+        self.begin(Life::First)
+    }
+
+    /// Joins the bus in the place of a suspended peer of this name, whether it was this handle or one of
+    /// another process. What was sent meanwhile comes, in order, behind the messages that were put back.
+    /// Does nothing if the bus is joined.
+    ///
+    /// # Errors
+    ///
+    /// [`JoinError::NotSuspended`] if there is no such peer, or not any more; else as [`join`](Self::join).
+    pub fn reconnect(&mut self) -> Result<&mut CoreHandle, JoinError> {
+        self.begin(Life::Next)
+    }
+
+    /// Gives up the process's membership and keeps the name for `expiry`: what is sent meanwhile is kept, and
+    /// messages that were not collected are put back, for the life that begins with
+    /// [`reconnect`](Self::reconnect), in this process or another. Requests that have not ended are
+    /// forgotten, with their callbacks; whoever asks this member waits for its return.
+    ///
+    /// # Errors
+    ///
+    /// [`SuspendError::Unsupported`] on Unix sockets; the handle is as it was then. After
+    /// [`SuspendError::Bus`] it has left the bus.
+    pub fn suspend(&mut self, expiry: Duration) -> Result<(), SuspendError> {
+        self.join_to_suspend()?;
+        match self.joined.take() {
+            Some(joined) => suspend(joined.into_client(), expiry),
+            None => unreachable!("joined above"),
+        }
+    }
+
+    /// Puts a message that was collected back, for the life of this member that follows a
+    /// [`suspend`](Self::suspend).
+    ///
+    /// # Errors
+    ///
+    /// [`SuspendError::Unsupported`] on Unix sockets.
+    pub fn requeue_message(&mut self, message: &Message) -> Result<(), SuspendError> {
+        self.join_to_suspend()?.client_mut().transport_mut().requeue(message)
+    }
+
+    fn join_to_suspend(&mut self) -> Result<&mut CoreHandle, SuspendError> {
+        if self.settings.info.transport() == TransportKind::Unix {
+            return Err(SuspendError::Unsupported);
+        }
+        self.join().map_err(|error| SuspendError::Bus(with_sources(&error)))
+    }
+
+    fn begin(&mut self, life: Life) -> Result<&mut CoreHandle, JoinError> {
         if self.joined.is_none() {
             let HandleBuilder { info, service, name, interval, config, trust, .. } = &self.settings;
-            let mut client = join(info, name, PeerKind::Handle, config.clone())?;
+            let mut client = join(info, name, PeerKind::Handle, config.clone(), life)?;
             client.transport_mut().set_interval(*interval);
             client.transport_mut().set_trust(*trust);
             self.joined = Some(CoreHandle::new(client, service));
@@ -453,6 +509,7 @@ impl Handle {
     /// # Errors
     ///
     /// [`SendError::Bus`] and [`SendError::NotPermitted`] if the bus cannot be joined or watched.
+    #[cfg(target_os = "linux")]
     pub fn select_handles(&mut self) -> Result<[OwnedFd; 1], SendError> {
         let bus = |error: rustix::io::Errno| SendError::Bus { detail: error.to_string() };
         let client = self.core()?.client_mut();
@@ -491,13 +548,15 @@ impl Handle {
         self.join().map_err(|error| join_failed(&error))
     }
 
-    pub(crate) fn system_error(&self, doing: &'static str, error: rustix::io::Errno) -> JoinError {
+    #[cfg(target_os = "linux")]
+    pub(crate) fn system_error(&self, doing: &'static str, error: impl Into<std::io::Error>) -> JoinError {
         let path = self.info().route().to_owned();
         let source = BusError::Io { path, doing, source: error.into() };
         JoinError::Bus { name: self.name().to_owned(), source }
     }
 
     /// The joined handle and the bus that it owns.
+    #[cfg(target_os = "linux")]
     pub(crate) fn into_parts(mut self) -> Result<(CoreHandle, Option<Bus>), JoinError> {
         self.join()?;
         match self.joined {

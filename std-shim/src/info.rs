@@ -6,8 +6,6 @@ use std::str::FromStr;
 
 mod json;
 
-/// The transport every info of this version names.
-const TRANSPORT: &str = "unix";
 /// The codec every info of this version names.
 const CODEC: &str = "postcard";
 
@@ -24,8 +22,30 @@ const CODEC: &str = "postcard";
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Info {
+    transport: TransportKind,
     /// Absolute, UTF-8, without NUL.
     route: PathBuf,
+}
+
+/// What moves the bytes between the members of a bus.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TransportKind {
+    /// Unix sockets: fast, and every death is told by the kernel.
+    #[default]
+    Unix,
+    /// Message files: slower, and what was sent outlasts everybody; peers can be suspended.
+    Files,
+}
+
+impl TransportKind {
+    /// Its word in an [`Info`].
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Unix => "unix",
+            Self::Files => "files",
+        }
+    }
 }
 
 impl Info {
@@ -34,6 +54,22 @@ impl Info {
     /// # Errors
     /// When `path` is empty, not absolute, not UTF-8, or holds a NUL.
     pub fn unix(path: impl Into<PathBuf>) -> Result<Self, InfoError> {
+        Self::new(TransportKind::Unix, path)
+    }
+
+    /// The info of the bus in the directory `path`, over message files.
+    ///
+    /// # Errors
+    /// As for [`unix`](Self::unix).
+    pub fn files(path: impl Into<PathBuf>) -> Result<Self, InfoError> {
+        Self::new(TransportKind::Files, path)
+    }
+
+    /// The info of the bus in the directory `path`.
+    ///
+    /// # Errors
+    /// As for [`unix`](Self::unix).
+    pub fn new(transport: TransportKind, path: impl Into<PathBuf>) -> Result<Self, InfoError> {
         let route = path.into();
         let text = route.to_str().ok_or(InfoError::RouteNotUtf8)?;
         if text.is_empty() {
@@ -45,7 +81,12 @@ impl Info {
         if !route.is_absolute() {
             return Err(InfoError::RouteNotAbsolute { route: text.to_owned() });
         }
-        Ok(Self { route })
+        Ok(Self { transport, route })
+    }
+
+    /// What moves the bytes on this bus.
+    pub fn transport(&self) -> TransportKind {
+        self.transport
     }
 
     /// The directory of the bus: an absolute path.
@@ -61,7 +102,7 @@ impl Info {
 
 impl fmt::Display for Info {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        json::write_strings(f, &[TRANSPORT, CODEC, self.route_text()])
+        json::write_strings(f, &[self.transport.word(), CODEC, self.route_text()])
     }
 }
 
@@ -71,13 +112,14 @@ impl FromStr for Info {
     fn from_str(text: &str) -> Result<Self, InfoError> {
         let [transport, codec, route] = json::read_strings(text)
             .map_err(|json::Unexpected { at, expected }| InfoError::NotThreeStrings { at, expected })?;
-        if transport != TRANSPORT {
+        let kinds = [TransportKind::Unix, TransportKind::Files];
+        let Some(kind) = kinds.into_iter().find(|kind| kind.word() == transport) else {
             return Err(InfoError::UnknownTransport { transport });
-        }
+        };
         if codec != CODEC {
             return Err(InfoError::UnknownCodec { codec });
         }
-        Self::unix(route)
+        Self::new(kind, route)
     }
 }
 
@@ -97,7 +139,7 @@ pub enum InfoError {
         expected: &'static str,
     },
     /// The first part names a transport that this version does not have.
-    #[error("unknown transport {transport:?} in the bus info; supported: unix")]
+    #[error("unknown transport {transport:?} in the bus info; supported: unix, files")]
     UnknownTransport {
         /// The transport as given.
         transport: String,
@@ -146,6 +188,9 @@ mod tests {
             assert_eq!(back.to_string(), text);
             assert_eq!(back.route().as_os_str(), OsStr::new(path));
         }
+        let files = Info::files("/x").unwrap();
+        assert_eq!(files.to_string(), r#"["files","postcard","/x"]"#);
+        assert_eq!(files.to_string().parse::<Info>().unwrap(), files);
         let spaced: Info = " [ \"unix\", \"postcard\",\t\"/x\" ]\n".parse().unwrap();
         assert_eq!(spaced.to_string(), r#"["unix","postcard","/x"]"#);
     }
@@ -169,7 +214,7 @@ mod tests {
              than a string at byte 19"
         );
         let tcp = error(r#"["tcp","postcard","/x"]"#);
-        assert_eq!(tcp.to_string(), r#"unknown transport "tcp" in the bus info; supported: unix"#);
+        assert_eq!(tcp.to_string(), r#"unknown transport "tcp" in the bus info; supported: unix, files"#);
         let xml = error(r#"["unix","xml","/x"]"#);
         assert_eq!(xml.to_string(), r#"unknown codec "xml" in the bus info; supported: postcard"#);
         assert!(matches!(error(r#"["unix","postcard",""]"#), InfoError::RouteEmpty));

@@ -1,11 +1,27 @@
 //! How a process becomes a member of a bus.
 
+use std::time::Duration;
+
+use ipcm_core::transport::SuspendError;
 use ipcm_core::{Client, Config, Endpoint, Incarnation, SendError};
 
-use crate::bus::{BusDir, JoinError, PeerKind};
+use crate::bus::news::with_sources;
+use crate::bus::{BusDir, JoinError, Membership, PeerKind, Presence};
 use crate::clock::Monotonic;
+use crate::files::FilesTransport;
 use crate::info::Info;
-use crate::unix::{UnixTransport, with_sources};
+use crate::transport::BusTransport;
+#[cfg(target_os = "linux")]
+use crate::unix::UnixTransport;
+
+/// Which life of its member begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Life {
+    /// The first one, of a name that is free.
+    First,
+    /// One that takes up a suspended one.
+    Next,
+}
 
 /// Joins a bus as one of its members.
 pub(crate) fn join(
@@ -13,17 +29,53 @@ pub(crate) fn join(
     name: &str,
     kind: PeerKind,
     config: Config,
-) -> Result<Client<UnixTransport, Monotonic>, JoinError> {
+    life: Life,
+) -> Result<Client<BusTransport, Monotonic>, JoinError> {
     let failed = |source| JoinError::Bus { name: name.to_owned(), source };
     let dir = BusDir::open(info).map_err(failed)?;
     let incarnation = random_incarnation();
     // A service notices the end of its bus. The watch is made first: see `UnixTransport::lift`.
     let presence = (kind == PeerKind::Service).then(|| dir.presence()).flatten();
-    let membership = dir.join(name, kind, incarnation)?;
-    let transport =
-        UnixTransport::new(membership, presence).map_err(|error| failed(dir.error("joining", error)))?;
+    let membership = match life {
+        Life::First => dir.join(name, kind, incarnation),
+        Life::Next => dir.rejoin(name, kind, incarnation),
+    }?;
+    let transport = transport(membership, presence).map_err(|error| failed(dir.error("joining", error)))?;
     let endpoint = Endpoint::new(name, incarnation, config);
-    Ok(Client::new(endpoint, transport, Monotonic))
+    let mut client = Client::new(endpoint, transport, Monotonic);
+    if life == Life::Next {
+        let requeued = client.transport_mut().take_requeued();
+        requeued.into_iter().for_each(|message| client.take_in(message));
+    }
+    Ok(client)
+}
+
+/// Has the next life of a member, which begins within `expiry`, take up what this one leaves: its name, its
+/// links, and the messages that it has not collected.
+pub(crate) fn suspend(
+    mut client: Client<BusTransport, Monotonic>,
+    expiry: Duration,
+) -> Result<(), SuspendError> {
+    for message in client.messages() {
+        client.transport_mut().requeue(&message)?;
+    }
+    let until = client.now() + expiry;
+    client.suspend(until)
+}
+
+/// The transport that the bus has.
+#[cfg(target_os = "linux")]
+fn transport(mut membership: Membership, presence: Option<Presence>) -> std::io::Result<BusTransport> {
+    Ok(match membership.take_listener() {
+        Some(listener) => BusTransport::Unix(Box::new(UnixTransport::new(membership, listener, presence)?)),
+        None => BusTransport::Files(Box::new(FilesTransport::new(membership, presence)?)),
+    })
+}
+
+/// The transport that the bus has: a guest has files alone.
+#[cfg(not(target_os = "linux"))]
+fn transport(membership: Membership, presence: Option<Presence>) -> std::io::Result<BusTransport> {
+    Ok(BusTransport::Files(Box::new(FilesTransport::new(membership, presence)?)))
 }
 
 /// What a join that failed means to one who wanted to send.
@@ -32,6 +84,17 @@ pub(crate) fn join_failed(error: &JoinError) -> SendError {
 }
 
 /// A life that no other has.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn random_incarnation() -> Incarnation {
+    use std::hash::{BuildHasher, RandomState};
+    // Its keys are the one source of the host's randomness that the standard library has.
+    let state = RandomState::new();
+    let bits = u128::from(state.hash_one(0)) << 64 | u128::from(RandomState::new().hash_one(1));
+    Incarnation::from_random(bits.to_ne_bytes())
+}
+
+/// A life that no other has.
+#[cfg(target_os = "linux")]
 pub(crate) fn random_incarnation() -> Incarnation {
     let mut bytes = [0; 16];
     let mut filled = 0;

@@ -30,35 +30,60 @@
 
 mod bus;
 mod clock;
+mod files;
+#[cfg(target_os = "linux")]
 mod gateway;
 mod handle;
 mod info;
 mod joining;
 mod log;
+#[cfg(target_os = "linux")]
 mod process;
 mod service;
+#[cfg(target_os = "linux")]
 mod shared;
+#[cfg(target_os = "linux")]
 mod sys;
+mod transport;
+#[cfg(target_os = "linux")]
 mod unix;
+#[cfg(not(target_os = "linux"))]
+mod waker;
 
-pub use bus::{Bus, BusBuilder, BusError, JoinError, PeerKind, PeerRecord, ShutdownReport, Users};
+#[cfg(target_os = "linux")]
+pub use bus::{Bus, BusBuilder, ShutdownReport};
+pub use bus::{BusError, JoinError, PeerKind, PeerRecord, Users};
 pub use clock::Monotonic;
+pub use files::FilesTransport;
+#[cfg(target_os = "linux")]
 pub use gateway::{FdStream, Gateway, GatewayError, GatewayStopper};
 pub use handle::{CoreHandle, Handle, HandleBuilder};
-pub use info::{Info, InfoError};
+pub use info::{Info, InfoError, TransportKind};
 pub use ipcm_core::body::{DecodeError, EncodeError};
 pub use ipcm_core::name::{NameError, check as check_name};
-pub use ipcm_core::transport::{PeerChange, PeerState, PeerStatus};
+pub use ipcm_core::transport::{Capabilities, PeerChange, PeerState, PeerStatus, SuspendError};
 pub use ipcm_core::{
     AwaitAllError, CallError, Config, Counters, Delivery, GoneReason, Incarnation, Instant, Message,
     Overflow, ProtocolError, Refusal, RemoteError, RemoteErrorKind, RequestError, RequestId, Response,
     SendError,
 };
+#[cfg(target_os = "linux")]
 pub use process::ServiceProcess;
-pub use service::{BoxError, Call, Context, Reply, Service, ServiceError, ServiceThread, Stopper};
+#[cfg(target_os = "linux")]
+pub use service::ServiceThread;
+pub use service::{BoxError, Call, Context, Reply, Service, ServiceError, Stopper};
+#[cfg(target_os = "linux")]
 pub use shared::SharedHandle;
+/// A guest has no memory that it shares.
+#[cfg(not(target_os = "linux"))]
+pub(crate) use std::convert::Infallible as Trust;
+#[cfg(target_os = "linux")]
 pub use sys::shared_memory::Trust;
+pub use transport::BusTransport;
+#[cfg(target_os = "linux")]
 pub use unix::{UnixTransport, Waker};
+#[cfg(not(target_os = "linux"))]
+pub use waker::Waker;
 
 /// The README's example, compiled and run with the tests.
 #[cfg(doctest)]

@@ -15,12 +15,12 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
+use crate::bus::news::with_sources;
 use crate::clock::{Monotonic, timespec_until};
 use crate::handle::Handle;
 use crate::info::Info;
 use crate::log;
 use crate::service::{Service, ServiceError, Stopper};
-use crate::unix::with_sources;
 
 const ENTRY: &str = "IPCM_CHILD_ENTRY";
 const INFO: &str = "IPCM_CHILD_INFO";

@@ -9,21 +9,23 @@ use ipcm_core::{Client, Config, Handler, Message, RemoteErrorKind, ReplyToken, R
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::Trust;
 use crate::bus::{JoinError, PeerKind};
 use crate::clock::Monotonic;
 use crate::info::Info;
-use crate::joining;
-use crate::sys::shared_memory::Trust;
-use crate::unix::UnixTransport;
+use crate::joining::{self, Life};
+use crate::transport::BusTransport;
 
 mod call;
 mod reply;
 mod run;
+#[cfg(target_os = "linux")]
 mod thread;
 
 pub use call::{Call, Context};
 pub use reply::Reply;
 pub use run::{ServiceError, Stopper};
+#[cfg(target_os = "linux")]
 pub use thread::ServiceThread;
 
 use reply::Answers;
@@ -71,6 +73,7 @@ pub struct Service {
     on_call: Option<OnCall>,
     on_message: Option<OnMessage>,
     on_start: Option<OnStart>,
+    life: Life,
 }
 
 impl Service {
@@ -85,6 +88,7 @@ impl Service {
             on_call: None,
             on_message: None,
             on_start: None,
+            life: Life::First,
         }
     }
 
@@ -134,6 +138,14 @@ impl Service {
         start: impl FnOnce(&mut Context<'_>) -> Result<(), BoxError> + Send + 'static,
     ) -> Self {
         self.on_start = Some(Box::new(start));
+        self
+    }
+
+    /// Takes up the life of a suspended peer of this name: what was sent to it meanwhile comes, in order.
+    ///
+    /// To start fails with [`JoinError::NotSuspended`] if there is no such peer, or not any more.
+    pub fn reconnect(mut self) -> Self {
+        self.life = Life::Next;
         self
     }
 

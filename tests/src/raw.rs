@@ -1,7 +1,7 @@
 //! One end of a connection whose bytes the test chooses: the machine of the core, driven by hand.
 
 use std::collections::VecDeque;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 use ipcm::{Bus, Info, Monotonic, PeerRecord};
 use ipcm_core::{
@@ -9,12 +9,9 @@ use ipcm_core::{
     RequestId,
 };
 use rustix::io::Errno;
-use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType, connect, recv, send,
-    socket_with,
-};
 
-use crate::{memory, proc};
+use crate::memory;
+use crate::wire::Wire;
 
 /// Longer than any packet.
 const PACKET: usize = 1024 * 1024;
@@ -24,7 +21,7 @@ pub const SHORTEST_PACKET: usize = 16;
 
 /// One end of a connection, whose packets leave and come only when the test says so.
 pub struct RawLink {
-    socket: OwnedFd,
+    wire: Wire,
     endpoint: Endpoint,
     link: LinkId,
     happened: VecDeque<Happened>,
@@ -53,24 +50,14 @@ pub fn record(bus: &Bus, name: &str) -> PeerRecord {
     peers.into_iter().find(|peer| peer.name() == name).unwrap_or_else(|| panic!("{name} is a peer"))
 }
 
-/// Connects a plain socket to a peer, without a word.
-pub fn connect_silently(info: &Info, to: &PeerRecord) -> Result<OwnedFd, Errno> {
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
-    let address = SocketAddrUnix::new(info.route().join(proc::socket_file(to)))?;
-    connect(&socket, &address)?;
-    rustix::io::ioctl_fionbio(&socket, false)?;
-    Ok(socket)
-}
-
 impl RawLink {
     /// Connects to `to` and says nothing yet; the hello will claim this name and life.
     pub fn call(info: &Info, to: &PeerRecord, name: &str, incarnation: Incarnation) -> Self {
-        let socket = connect_silently(info, to).expect("the peer listens");
+        let wire = Wire::connect(info, to, name, incarnation).expect("the peer listens");
         let mut endpoint = Endpoint::new(name, incarnation, config());
         let link = endpoint.open(to.name()).expect("there is a link free");
         endpoint.expect(link, to.incarnation(), None);
-        Self { socket, endpoint, link, happened: VecDeque::new() }
+        Self { wire, endpoint, link, happened: VecDeque::new() }
     }
 
     /// Connects to `to` as the peer that `me` describes, which must be one of this process.
@@ -84,13 +71,11 @@ impl RawLink {
     }
 
     /// Accepts a connection in place of the peer `me` of this process, and hears and says hello.
-    pub fn accept_as(me: &PeerRecord) -> Self {
-        let listener = proc::listener_of(me);
-        proc::await_readable(&listener);
-        let socket = rustix::net::accept(&listener).expect("someone connects");
+    pub fn accept_as(info: &Info, me: &PeerRecord) -> Self {
+        let wire = Wire::accept(info, me);
         let mut endpoint = Endpoint::new(me.name(), me.incarnation(), config());
         let link = endpoint.accept(Monotonic.now()).expect("there is a link free");
-        let mut raw = Self { socket, endpoint, link, happened: VecDeque::new() };
+        let mut raw = Self { wire, endpoint, link, happened: VecDeque::new() };
         match raw.next() {
             Happened::Opened => {}
             other => panic!("not a hello: {other:?}"),
@@ -113,19 +98,19 @@ impl RawLink {
             if packet.is_empty() {
                 return;
             }
-            self.send(packet).expect("the other end is there");
+            self.wire.send(packet).expect("the other end is there");
             self.endpoint.consume_output(self.link, packet.len());
         }
     }
 
     /// Sends one packet of these bytes.
-    pub fn send(&self, packet: &[u8]) -> Result<(), Errno> {
-        send(&self.socket, packet, SendFlags::NOSIGNAL).map(|_| ())
+    pub fn send(&mut self, packet: &[u8]) -> Result<(), Errno> {
+        self.wire.send(packet)
     }
 
     /// As [`send`](Self::send) where it needs no waiting.
-    pub fn try_send(&self, packet: &[u8]) -> Result<(), Errno> {
-        send(&self.socket, packet, SendFlags::NOSIGNAL | SendFlags::DONTWAIT).map(|_| ())
+    pub fn try_send(&mut self, packet: &[u8]) -> Result<(), Errno> {
+        self.wire.try_send(packet)
     }
 
     /// Makes a request, to be sent by [`flush`](Self::flush).
@@ -166,14 +151,14 @@ impl RawLink {
 
     /// The socket.
     pub fn socket(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
+        self.wire.socket()
     }
 
     /// Waits for a note of this kind, and takes in what comes before it. Returns the descriptors with it.
     pub fn await_note(&mut self, kind: u8) -> Vec<OwnedFd> {
         let mut buffer = vec![0; PACKET];
         loop {
-            let (n, files) = memory::receive_files(self.socket.as_fd(), &mut buffer);
+            let (n, files) = memory::receive_files(self.wire.socket(), &mut buffer);
             assert!(n > 0, "the connection ended before a note of kind {kind}");
             if n >= SHORTEST_PACKET {
                 self.take_in(&buffer[..n]);
@@ -195,13 +180,7 @@ impl RawLink {
     /// Waits for a packet and takes it in, unless it is a note; the bytes, or `None` at the end of the connection.
     pub fn receive(&mut self) -> Option<Vec<u8>> {
         let mut buffer = vec![0; PACKET];
-        let n = loop {
-            match recv(&self.socket, &mut buffer, RecvFlags::empty()) {
-                Ok((n, _)) => break n,
-                Err(Errno::INTR | Errno::CONNRESET) => {}
-                Err(error) => panic!("receiving failed: {error}"),
-            }
-        };
+        let n = self.wire.receive(&mut buffer);
         if n == 0 {
             self.endpoint.handle_closed(self.link);
             self.settle();

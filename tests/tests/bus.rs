@@ -5,13 +5,13 @@ use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
 use ipcm::{Bus, BusError, Handle, Info, InfoError, JoinError, PeerKind, Service};
-use ipcm_tests::{AMPLE, Ask, Peer, obedient, proc, raw, within};
+use ipcm_tests::{AMPLE, Ask, Peer, bus, obedient, proc, raw, transport, within};
 
 /// Clause A1.
 #[test]
 fn a_bus_is_private_and_ends_with_its_guard() {
     let _watchdog = within(30);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let route = bus.info().route().to_owned();
     let meta = fs::metadata(&route).unwrap();
     assert_eq!(meta.mode() & 0o7777, 0o700);
@@ -28,7 +28,7 @@ fn a_bus_is_private_and_ends_with_its_guard() {
 fn a_guard_in_another_process_ends_its_bus_and_a_persistent_bus_outlives_all() {
     let _watchdog = within(30);
     let parent = tempfile::tempdir().unwrap();
-    let info = Info::unix(parent.path().join("bus")).unwrap();
+    let info = Info::new(transport!(), parent.path().join("bus")).unwrap();
     let mut owner = Peer::start("own a bus", &info, "-");
     let theirs: Info = owner.hear().unwrap().parse().unwrap();
     let mut service = Peer::obedient(&theirs, "service");
@@ -37,7 +37,7 @@ fn a_guard_in_another_process_ends_its_bus_and_a_persistent_bus_outlives_all() {
     service.expect("ended");
     assert!(matches!(Bus::open(&theirs), Err(BusError::NoBus { .. })));
 
-    let bus = Bus::builder().path(info.route()).guard(false).create().unwrap();
+    let bus = Bus::builder().transport(transport!()).path(info.route()).guard(false).create().unwrap();
     let service = Peer::obedient(bus.info(), "service");
     drop(bus);
     let mut handle = Handle::new(&info, "service");
@@ -54,7 +54,7 @@ fn the_info_of_a_bus_is_a_line_that_any_process_connects_with() {
     let _watchdog = within(30);
     let parent = tempfile::tempdir().unwrap();
     let route = parent.path().join("a \"strange\" name\\with ünicode");
-    let bus = Bus::builder().path(&route).create().unwrap();
+    let bus = Bus::builder().transport(transport!()).path(&route).create().unwrap();
     let line = bus.info().to_string();
     assert!(!line.contains('\n'));
     let back: Info = line.parse().unwrap();
@@ -79,7 +79,7 @@ fn names_of_any_kind_are_peers_on_a_route_of_any_length() {
         route.push("d".repeat(100));
         fs::create_dir(&route).unwrap();
     }
-    let bus = Bus::builder().path(route.join("bus")).create().unwrap();
+    let bus = Bus::builder().transport(transport!()).path(route.join("bus")).create().unwrap();
     let long = "ö".repeat(256);
     let names = ["a", "a/b\\c", "..", ".hidden", "new\nline", "h-00", "-", "x.peer", &long];
     let services: Vec<_> =
@@ -104,7 +104,7 @@ fn names_of_any_kind_are_peers_on_a_route_of_any_length() {
 #[test]
 fn a_name_has_one_owner_until_that_one_is_dead() {
     let _watchdog = within(30);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let mut service = Peer::obedient(bus.info(), "service");
     match Service::echo(bus.info(), "service").spawn().unwrap_err() {
         ipcm::ServiceError::Join(JoinError::NameTaken { name, pid, .. }) => {
@@ -128,7 +128,7 @@ fn a_name_has_one_owner_until_that_one_is_dead() {
 #[test]
 fn the_list_of_peers_is_sorted_and_tells_who_lives() {
     let _watchdog = within(30);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let services: Vec<_> = ["c", "a", "b"].iter().map(|name| Peer::obedient(bus.info(), name)).collect();
     let mut dead = Peer::start("join", bus.info(), "dead");
     assert!(bus.peer_active("dead").unwrap());
@@ -139,21 +139,6 @@ fn the_list_of_peers_is_sorted_and_tells_who_lives() {
     assert_eq!(told, [service("a", 1), service("b", 2), service("c", 0)]);
     assert_eq!((bus.peer_exists("dead").unwrap(), bus.peer_pid("dead").unwrap()), (false, None));
     assert_eq!((bus.peer_exists("nobody").unwrap(), bus.peer_active("nobody").unwrap()), (false, false));
-}
-
-/// Clause A11.
-#[test]
-fn the_kernel_tells_who_is_at_the_other_end() {
-    let _watchdog = within(30);
-    let bus = Bus::spawn().unwrap();
-    let service = Peer::obedient(bus.info(), "service");
-    let mut handle = Handle::new(bus.info(), "service");
-    assert_eq!(handle.sync_request("service", &Ask::Number(1), AMPLE), Ok(1u64));
-    let client = handle.join().unwrap().client();
-    let link = client.endpoint().route("service").unwrap();
-    // SAFETY: it has no arguments and cannot fail.
-    let uid = unsafe { libc::geteuid() };
-    assert_eq!(client.transport().credentials(link), Some((service.pid(), uid)));
 }
 
 /// Lets them all begin at the same moment; what each of them says.
@@ -178,7 +163,7 @@ fn begin(racers: &mut [Peer]) -> Vec<String> {
 #[test]
 fn of_fifty_processes_that_race_for_a_name_one_wins() {
     let _watchdog = within(60);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let mut former = Peer::start("join", bus.info(), "prize");
     former.kill();
     for _ in 0..2 {
@@ -202,7 +187,7 @@ fn of_fifty_processes_that_race_for_a_name_one_wins() {
 fn of_fifty_processes_that_start_one_bus_one_owns_it() {
     let _watchdog = within(60);
     let parent = tempfile::tempdir().unwrap();
-    let info = Info::unix(parent.path().join("bus")).unwrap();
+    let info = Info::new(transport!(), parent.path().join("bus")).unwrap();
     let mut racers: Vec<_> = (0..50).map(|_| Peer::begin("race for a bus", &info, "-")).collect();
     racers.iter_mut().for_each(|racer| racer.expect("ready"));
     let said = begin(&mut racers);
@@ -223,7 +208,7 @@ fn of_fifty_processes_that_start_one_bus_one_owns_it() {
 #[test]
 fn a_shutdown_names_the_one_that_does_not_leave_and_does_not_wait_for_it() {
     let _watchdog = within(30);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let route = bus.info().route().to_owned();
     let mut leaves = Peer::obedient(bus.info(), "leaves");
     let mut stuck = Peer::obedient(bus.info(), "stuck");
@@ -244,7 +229,7 @@ fn a_shutdown_names_the_one_that_does_not_leave_and_does_not_wait_for_it() {
 #[test]
 fn arrivals_and_departures_wake_a_wait_without_a_timeout() {
     let _watchdog = within(30);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let _there = obedient::service(bus.info(), "there", || {}).spawn().unwrap();
     let mut handle = Handle::builder(bus.info(), "there").name("me").build();
     handle.watch_peers().unwrap();

@@ -2,8 +2,7 @@
 
 use std::os::unix::process::ExitStatusExt;
 
-use ipcm::Bus;
-use ipcm_tests::{Peer, no_vdso, obedient, within};
+use ipcm_tests::{Peer, bus, no_vdso, obedient, within};
 
 /// The wall clock cannot be set here without setting it for everyone. What can be shown is more: a process
 /// under a filter that kills it for any look at the wall clock, or any wait by it, goes through every kind
@@ -13,7 +12,7 @@ use ipcm_tests::{Peer, no_vdso, obedient, within};
 #[test]
 fn no_wait_looks_at_the_wall_clock() {
     let _watchdog = within(60);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let _service = obedient::service(bus.info(), "service", || {}).spawn().unwrap();
     let mut caller = no_vdso::launch(Peer::command("wait without a wall clock", bus.info(), "service"));
     caller.tell("go");

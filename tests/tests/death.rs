@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use ipcm::{Bus, Handle};
+use ipcm::Handle;
 use ipcm_core::transport::PeerState;
 use ipcm_core::{CallError, GoneReason, RequestError, SendError};
 use ipcm_tests::peer::Orphan;
 use ipcm_tests::raw;
-use ipcm_tests::{AMPLE, Ask, Peer, obedient, proc, within};
+use ipcm_tests::{AMPLE, Ask, Peer, Wire, bus, obedient, proc, within};
 
 /// No timeout anywhere: what ends these waits is the news of the death.
 ///
@@ -15,7 +15,7 @@ use ipcm_tests::{AMPLE, Ask, Peer, obedient, proc, within};
 #[test]
 fn a_blocked_await_ends_when_its_service_is_killed() {
     let _watchdog = within(30);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let mut service = Peer::obedient(bus.info(), "service");
     let mut handle = Handle::new(bus.info(), "service");
     let id = handle.send_request("service", &Ask::Hold(1), None).unwrap();
@@ -35,7 +35,7 @@ fn a_blocked_await_ends_when_its_service_is_killed() {
 #[test]
 fn every_way_to_wait_ends_when_the_service_is_killed() {
     let _watchdog = within(30);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let mut handle = Handle::new(bus.info(), "service");
     for way in 0..3 {
         let mut service = Peer::obedient(bus.info(), "service");
@@ -68,7 +68,7 @@ fn every_way_to_wait_ends_when_the_service_is_killed() {
 #[test]
 fn an_idle_wait_does_not_wake_up_again_and_again() {
     let _watchdog = within(30);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let _service = Peer::obedient(bus.info(), "service");
     let mut caller = Peer::start("call", bus.info(), "service");
     caller.tell("wait 500");
@@ -82,7 +82,7 @@ fn an_idle_wait_does_not_wake_up_again_and_again() {
 #[test]
 fn a_zombie_is_dead() {
     let _watchdog = within(30);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let mut service = Peer::obedient(bus.info(), "service");
     let mut handle = Handle::new(bus.info(), "service");
     let id = handle.send_request("service", &Ask::Hold(1), None).unwrap();
@@ -102,7 +102,7 @@ fn a_zombie_is_dead() {
 #[test]
 fn an_answer_counts_though_its_service_has_exited_before_the_caller_looks() {
     let _watchdog = within(30);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let mut service = Peer::obedient(bus.info(), "service");
     let mut handle = Handle::new(bus.info(), "service");
     let id = handle.send_request("service", &Ask::AnswerAndStop(7), None).unwrap();
@@ -119,7 +119,7 @@ fn an_answer_counts_though_its_service_has_exited_before_the_caller_looks() {
 #[test]
 fn an_answer_counts_though_its_service_died_with_requests_unread() {
     let _watchdog = within(60);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     for writes_first in [false, true] {
         let mut service = Peer::obedient(bus.info(), "service");
         let mut handle = Handle::new(bus.info(), "service");
@@ -146,7 +146,7 @@ fn an_answer_counts_though_its_service_died_with_requests_unread() {
 #[test]
 fn what_fits_in_the_socket_of_a_large_answer_is_not_taken_for_the_answer() {
     let _watchdog = within(30);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let mut service = Peer::obedient(bus.info(), "service");
     let mut handle = Handle::new(bus.info(), "service");
     let small = handle.send_request("service", &Ask::Swell(50_000), None).unwrap();
@@ -164,7 +164,7 @@ fn what_fits_in_the_socket_of_a_large_answer_is_not_taken_for_the_answer() {
 #[test]
 fn peers_that_come_and_go_are_told_of_without_a_request() {
     let _watchdog = within(30);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let mut handle = Handle::new(bus.info(), "service");
     let mut service = Peer::obedient(bus.info(), "service");
     let incarnation = raw::record(&bus, "service").incarnation();
@@ -193,7 +193,7 @@ fn peers_that_come_and_go_are_told_of_without_a_request() {
 #[test]
 fn a_service_outlives_clients_that_do_not_wait_for_their_answers() {
     let _watchdog = within(60);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let service = Peer::obedient(bus.info(), "service");
     for round in 0..3u64 {
         let mut client = Peer::start("call", bus.info(), "service");
@@ -222,7 +222,7 @@ fn a_service_outlives_clients_that_do_not_wait_for_their_answers() {
 #[test]
 fn to_send_on_the_connection_of_a_dead_peer_is_an_error_and_kills_nobody() {
     let _watchdog = within(30);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let mut service = Peer::obedient(bus.info(), "service");
     let mut caller = Peer::start("call", bus.info(), "service");
     caller.tell("number 1");
@@ -247,7 +247,7 @@ fn to_send_on_the_connection_of_a_dead_peer_is_an_error_and_kills_nobody() {
 #[test]
 fn a_handle_outlives_its_service_and_talks_to_the_next_one_of_that_name() {
     let _watchdog = within(30);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let mut handle = Handle::new(bus.info(), "service");
     for _ in 0..3 {
         let mut service = Peer::obedient(bus.info(), "service");
@@ -267,7 +267,7 @@ fn a_handle_outlives_its_service_and_talks_to_the_next_one_of_that_name() {
 #[test]
 fn a_service_killed_in_the_middle_of_a_request_ends_that_request() {
     let _watchdog = within(30);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let mut service = Peer::obedient(bus.info(), "service");
     let mut handle = Handle::new(bus.info(), "service");
     let ended = handle.sync_request::<u64>("service", &Ask::Die, None).unwrap_err();
@@ -279,7 +279,7 @@ fn a_service_killed_in_the_middle_of_a_request_ends_that_request() {
 #[test]
 fn a_service_killed_before_it_accepts_ends_the_call() {
     let _watchdog = within(30);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let mut silent = Peer::start("join", bus.info(), "silent");
     let (asks, answered) = std::sync::mpsc::channel();
     let info = bus.info().clone();
@@ -302,15 +302,13 @@ fn a_service_killed_before_it_accepts_ends_the_call() {
 #[test]
 fn a_service_that_dies_between_accept_and_hello_ends_the_call() {
     let _watchdog = within(30);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let mut liar = Handle::builder(bus.info(), "nobody").name("liar").build();
     liar.join().unwrap();
-    let listener = proc::listener_of(&raw::record(&bus, "liar"));
     let info = bus.info().clone();
     let caller =
         std::thread::spawn(move || Handle::new(&info, "liar").sync_request::<u64>("liar", &1u64, None));
-    proc::await_readable(&listener);
-    drop(rustix::net::accept(&listener).unwrap());
+    drop(Wire::accept(bus.info(), &raw::record(&bus, "liar")));
     let ended = caller.join().unwrap().unwrap_err();
     assert!(matches!(ended, CallError::Send(SendError::PeerGone { .. })), "{ended}");
 }
@@ -321,7 +319,7 @@ fn a_service_that_dies_between_accept_and_hello_ends_the_call() {
 #[test]
 fn a_forked_child_does_not_keep_its_dead_parent_alive() {
     let _watchdog = within(30);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let mut service = Peer::obedient(bus.info(), "service");
     let mut handle = Handle::new(bus.info(), "service");
     let held = handle.send_request("service", &Ask::Hold(1), None).unwrap();
@@ -348,7 +346,7 @@ fn a_forked_child_does_not_keep_its_dead_parent_alive() {
 #[test]
 fn a_forked_child_does_not_keep_a_dead_parent_alive_that_had_called() {
     let _watchdog = within(30);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let mut first = Peer::obedient(bus.info(), "first");
     let second = obedient::service(bus.info(), "second", || {}).spawn().unwrap();
     let mut handle = Handle::new(bus.info(), "first");
@@ -373,7 +371,7 @@ fn a_forked_child_does_not_keep_a_dead_parent_alive_that_had_called() {
 #[test]
 fn the_exit_of_a_forked_child_takes_nothing_from_its_parent() {
     let _watchdog = within(30);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let mut parent = Peer::start("fork", bus.info(), "parent");
     assert_eq!(bus.peer_pid("parent").unwrap(), Some(parent.pid()));
     let mut handle = Handle::new(bus.info(), "parent");
@@ -386,7 +384,7 @@ fn the_exit_of_a_forked_child_takes_nothing_from_its_parent() {
 #[test]
 fn a_program_that_a_service_executes_inherits_nothing() {
     let _watchdog = within(30);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let service = Peer::obedient(bus.info(), "service");
     let mut caller = Peer::start("call", bus.info(), "service");
     caller.tell("number 1");

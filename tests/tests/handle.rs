@@ -3,17 +3,17 @@
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use ipcm::{Bus, Handle, Service, SharedHandle};
+use ipcm::{Handle, Service, SharedHandle};
 use ipcm_core::{Config, Overflow, RequestError, SendError};
 use ipcm_tests::obedient::SHORT;
-use ipcm_tests::{AMPLE, Ask, Peer, obedient, proc, within};
+use ipcm_tests::{AMPLE, Ask, Peer, bus, obedient, proc, within};
 use rustix::event::epoll;
 
 /// Clause C1.
 #[test]
 fn a_handle_has_its_service_its_bus_and_a_fresh_name() {
     let _watchdog = within(30);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let one = Handle::new(bus.info(), "service");
     let two = Handle::new(bus.info(), "service");
     assert_eq!((one.service_name(), one.info()), ("service", bus.info()));
@@ -27,7 +27,7 @@ fn a_handle_has_its_service_its_bus_and_a_fresh_name() {
 #[test]
 fn a_handle_joins_at_first_use_and_once_and_leaves_when_dropped() {
     let _watchdog = within(30);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let _service = Service::echo(bus.info(), "echo").spawn().unwrap();
     let mut handle = Handle::builder(bus.info(), "echo").name("me").build();
     assert!(!bus.peer_exists("me").unwrap());
@@ -45,7 +45,7 @@ fn a_handle_joins_at_first_use_and_once_and_leaves_when_dropped() {
 #[test]
 fn a_handle_that_owns_its_bus_leaves_before_it_ends_it() {
     let _watchdog = within(30);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let route = bus.info().route().to_owned();
     let info = bus.info().clone();
     let mut handle = Handle::builder(&info, "service").build_with_bus(bus);
@@ -61,7 +61,7 @@ fn a_handle_that_owns_its_bus_leaves_before_it_ends_it() {
 #[test]
 fn waiting_for_a_service_ends_when_it_comes() {
     let _watchdog = within(30);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let mut handle = Handle::new(bus.info(), "service");
     assert_eq!(handle.ready(), Ok(false));
     let absent = handle.wait_ready(SHORT).unwrap_err();
@@ -86,7 +86,7 @@ fn waiting_for_a_service_ends_when_it_comes() {
 #[test]
 fn the_descriptor_of_a_handle_is_readable_when_there_is_something_to_take_in() {
     let _watchdog = within(30);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let _service = Peer::obedient(bus.info(), "service");
     let mut handle = Handle::new(bus.info(), "service");
     let own = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
@@ -128,7 +128,7 @@ fn the_descriptor_of_a_handle_is_readable_when_there_is_something_to_take_in() {
 #[test]
 fn the_descriptor_of_a_handle_is_readable_when_its_service_dies() {
     let _watchdog = within(30);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let mut service = Peer::obedient(bus.info(), "service");
     let mut handle = Handle::new(bus.info(), "service");
     let id = handle.send_request("service", &Ask::Hold(1), None).unwrap();
@@ -144,7 +144,7 @@ fn the_descriptor_of_a_handle_is_readable_when_its_service_dies() {
 #[test]
 fn an_await_says_exactly_why_it_returns_nothing() {
     let _watchdog = within(30);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let _service = obedient::service(bus.info(), "service", || {}).spawn().unwrap();
     let mut handle = Handle::new(bus.info(), "service");
     let mut other = Handle::new(bus.info(), "service");
@@ -167,7 +167,7 @@ fn an_await_says_exactly_why_it_returns_nothing() {
 #[test]
 fn an_answer_that_has_arrived_is_returned_with_no_time_left() {
     let _watchdog = within(30);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let mut service = Peer::obedient(bus.info(), "service");
     let mut handle = Handle::new(bus.info(), "service");
     for round in 0..5u64 {
@@ -196,7 +196,7 @@ fn an_answer_that_has_arrived_is_returned_with_no_time_left() {
 #[test]
 fn requests_to_several_services_are_awaited_together() {
     let _watchdog = within(30);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let names = ["one", "two", "three"];
     let mut services: Vec<_> = names.iter().map(|name| Peer::obedient(bus.info(), name)).collect();
     let mut handle = Handle::new(bus.info(), "one");
@@ -242,7 +242,7 @@ fn requests_to_several_services_are_awaited_together() {
 #[test]
 fn a_poll_returns_at_once_when_something_is_there_and_counts_it() {
     let _watchdog = within(30);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let _service = obedient::service(bus.info(), "service", || {}).spawn().unwrap();
     let mut handle = Handle::builder(bus.info(), "service").name("me").build();
     assert_eq!(handle.poll(Duration::ZERO), Ok(0));
@@ -269,7 +269,7 @@ fn a_poll_returns_at_once_when_something_is_there_and_counts_it() {
 #[test]
 fn the_buffer_of_messages_is_bounded_as_configured() {
     let _watchdog = within(60);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let body = [0u8; 1000];
     let mut sender = Handle::new(bus.info(), "nobody");
 
@@ -333,7 +333,7 @@ fn the_buffer_of_messages_is_bounded_as_configured() {
 #[test]
 fn a_callback_runs_once_and_may_ask_and_await_itself() {
     let _watchdog = within(30);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let _service = Peer::obedient(bus.info(), "service");
     let mut handle = Handle::new(bus.info(), "service");
     let (tell, told) = channel();
@@ -370,7 +370,7 @@ fn a_callback_runs_once_and_may_ask_and_await_itself() {
 #[test]
 fn threads_that_share_a_handle_do_not_wait_for_one_another() {
     let _watchdog = within(60);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let _service = Peer::obedient(bus.info(), "service");
     let shared = SharedHandle::new(Handle::new(bus.info(), "service")).unwrap();
     std::thread::scope(|scope| {
@@ -403,7 +403,7 @@ fn threads_that_share_a_handle_do_not_wait_for_one_another() {
 #[test]
 fn every_thread_that_shares_a_handle_learns_of_a_death() {
     let _watchdog = within(30);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let mut service = Peer::obedient(bus.info(), "service");
     let shared = SharedHandle::new(Handle::new(bus.info(), "service")).unwrap();
     std::thread::scope(|scope| {
@@ -435,7 +435,7 @@ fn a_handle_may_go_to_another_thread_and_a_shared_one_may_be_in_several() {
 #[test]
 fn a_callback_runs_though_its_handle_was_shared_meanwhile() {
     let _watchdog = within(30);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let _service = Service::echo(bus.info(), "service").spawn().unwrap();
     let mut handle = Handle::new(bus.info(), "service");
     let (told, heard) = std::sync::mpsc::channel();
@@ -453,7 +453,7 @@ fn a_callback_runs_though_its_handle_was_shared_meanwhile() {
 #[test]
 fn a_shared_handle_has_its_messages() {
     let _watchdog = within(30);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let _service = Service::echo(bus.info(), "service").spawn().unwrap();
     let named = Handle::builder(bus.info(), "service").name("shared").build();
     let shared = ipcm::SharedHandle::new(named).unwrap();

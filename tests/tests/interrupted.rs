@@ -1,13 +1,12 @@
 //! Signals that interrupt every system call, a thousand a second, on both sides.
 
-use ipcm::Bus;
-use ipcm_tests::{Peer, within};
+use ipcm_tests::{Peer, bus, within};
 
 /// Fault X22.
 #[test]
 fn a_run_of_requests_is_right_in_a_storm_of_signals() {
     let _watchdog = within(60);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let _service = Peer::start("echo in a storm", bus.info(), "echo");
     let mut caller = Peer::start("call in a storm", bus.info(), "echo");
     caller.tell("go");
@@ -18,7 +17,7 @@ fn a_run_of_requests_is_right_in_a_storm_of_signals() {
 #[test]
 fn threads_that_share_a_handle_are_right_in_a_storm_of_signals() {
     let _watchdog = within(60);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let _service = Peer::start("echo in a storm", bus.info(), "echo");
     let mut caller = Peer::start("share in a storm", bus.info(), "echo");
     caller.tell("go");

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use ipcm::{Bus, Handle, Service, SharedHandle};
-use ipcm_core::{CallError, Config, Delivery, GoneReason, Refusal, RemoteErrorKind, RequestError, SendError};
+use ipcm::{Handle, Service};
+use ipcm_core::{Config, Delivery, RemoteErrorKind, RequestError, SendError};
 use ipcm_tests::raw::{self, Happened};
-use ipcm_tests::{AMPLE, Ask, Peer, RawLink, obedient, proc, within};
+use ipcm_tests::{AMPLE, Ask, Peer, RawLink, Wire, bus, obedient, proc, within};
 
 /// The default limit of a body.
 const LIMIT: usize = 16 * 1024 * 1024;
@@ -14,7 +14,7 @@ const LIMIT: usize = 16 * 1024 * 1024;
 #[test]
 fn a_message_tells_where_it_comes_from() {
     let _watchdog = within(30);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let mut receiver = Handle::builder(bus.info(), "nobody").name("receiver").build();
     receiver.join().unwrap();
     let sender = std::thread::spawn({
@@ -44,67 +44,13 @@ fn a_message_tells_where_it_comes_from() {
     drop(sender.join().unwrap());
 }
 
-/// This process says that it is the peer of another one: with that one's true life, with another, and
-/// under a name that nobody has.
-///
-/// Clause B1. Clause A11. Fault X23.
-#[test]
-fn a_forged_name_is_refused() {
-    let _watchdog = within(30);
-    let bus = Bus::spawn().unwrap();
-    let _service = Peer::obedient(bus.info(), "service");
-    let _victim = Peer::start("join", bus.info(), "victim");
-    let (service, victim) = (raw::record(&bus, "service"), raw::record(&bus, "victim"));
-    for (name, incarnation) in [
-        ("victim", victim.incarnation()),
-        ("victim", service.incarnation()),
-        ("service", service.incarnation()),
-        ("nobody", victim.incarnation()),
-    ] {
-        let mut forger = RawLink::call(bus.info(), &service, name, incarnation);
-        forger.flush();
-        match forger.next() {
-            Happened::Closed(GoneReason::Refused(Refusal::Identity)) => {}
-            other => panic!("{name} was not refused: {other:?}"),
-        }
-        assert!(forger.receive().is_none(), "and the connection is closed");
-    }
-    let mut handle = Handle::new(bus.info(), "service");
-    assert_eq!(handle.sync_request("service", &Ask::Messages, AMPLE), Ok(Vec::<u64>::new()));
-}
-
-/// One who speaks before it is known to be who it says is not listened to.
-///
-/// Clause B1. Fault X23.
-#[test]
-fn what_a_forger_sends_behind_its_hello_is_not_taken_in() {
-    let _watchdog = within(30);
-    let bus = Bus::spawn().unwrap();
-    let _service = Peer::obedient(bus.info(), "service");
-    let _victim = Peer::start("join", bus.info(), "victim");
-    let me = Handle::builder(bus.info(), "nobody").name("me").build();
-    let mut me = me;
-    me.join().unwrap();
-    let (service, victim) = (raw::record(&bus, "service"), raw::record(&bus, "victim"));
-    // The bytes of a message, made on a connection of its own.
-    let mut honest = RawLink::call_as(bus.info(), &service, &raw::record(&bus, "me"));
-    honest.message(&[42]);
-    let message = honest.take_output();
-    let mut forger = RawLink::call(bus.info(), &service, "victim", victim.incarnation());
-    let hello = forger.take_output();
-    forger.send(&[hello, message].concat()).unwrap();
-    forger.await_closed();
-    let mut handle = Handle::new(bus.info(), "service");
-    assert_eq!(handle.sync_request("service", &Ask::Messages, AMPLE), Ok(Vec::<u64>::new()));
-}
-
 /// Some are sent at once, some wait for room, some are queued; requests come in between.
 ///
 /// Clause B2.
 #[test]
 fn messages_arrive_in_the_order_sent_each_once() {
     let _watchdog = within(60);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let mut config = Config::default();
     // Room for one at a time.
     config.window = 100;
@@ -133,7 +79,7 @@ fn messages_arrive_in_the_order_sent_each_once() {
 #[test]
 fn a_broadcast_tells_what_came_of_every_peer() {
     let _watchdog = within(30);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let services: Vec<_> = ["a", "b", "c"].map(|name| Peer::obedient(bus.info(), name)).into();
     let mut stopped = Peer::start("join", bus.info(), "stopped");
     let mut handle = Handle::builder(bus.info(), "a").name("me").build();
@@ -158,7 +104,7 @@ fn a_broadcast_tells_what_came_of_every_peer() {
 #[test]
 fn bodies_up_to_the_limit_come_back_whole_and_one_byte_more_is_an_error() {
     let _watchdog = within(60);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let _service = Peer::start("echo", bus.info(), "echo");
     let mut handle = Handle::new(bus.info(), "echo");
     let body: Vec<u8> = (0..=LIMIT).map(|at| (at ^ (at >> 8) ^ (at >> 16)) as u8).collect();
@@ -179,7 +125,7 @@ fn bodies_up_to_the_limit_come_back_whole_and_one_byte_more_is_an_error() {
 #[test]
 fn an_answer_above_the_limit_is_an_error_of_the_caller_and_the_service_goes_on() {
     let _watchdog = within(60);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let _service = Peer::obedient(bus.info(), "service");
     let mut config = Config::default();
     config.body_limit = 100_000;
@@ -202,7 +148,7 @@ fn an_answer_above_the_limit_is_an_error_of_the_caller_and_the_service_goes_on()
 #[test]
 fn a_size_that_a_hostile_peer_claims_takes_no_memory() {
     let _watchdog = within(60);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let service = Peer::obedient(bus.info(), "service");
     let record = raw::record(&bus, "service");
     let mut me = Handle::builder(bus.info(), "service").name("me").build();
@@ -236,7 +182,7 @@ fn a_size_that_a_hostile_peer_claims_takes_no_memory() {
 #[test]
 fn junk_closes_its_own_connection_and_no_other() {
     let _watchdog = within(60);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let _service = Peer::obedient(bus.info(), "service");
     let record = raw::record(&bus, "service");
     let mut me = Handle::builder(bus.info(), "service").name("me").build();
@@ -289,7 +235,7 @@ fn junk_closes_its_own_connection_and_no_other() {
 #[test]
 fn a_frame_without_sense_closes_the_connection() {
     let _watchdog = within(60);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let mut service = Handle::builder(bus.info(), "nobody").name("service").build();
     service.join().unwrap();
     let mut me = Handle::builder(bus.info(), "service").name("me").build();
@@ -321,7 +267,7 @@ fn a_frame_without_sense_closes_the_connection() {
 #[test]
 fn a_flood_of_tiny_frames_is_answered_and_starves_nobody() {
     let _watchdog = within(60);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let _service = Peer::obedient(bus.info(), "service");
     let mut me = Handle::builder(bus.info(), "service").name("me").build();
     me.join().unwrap();
@@ -347,14 +293,17 @@ fn a_flood_of_tiny_frames_is_answered_and_starves_nobody() {
 fn silent_connections_take_little_and_stop_nobody() {
     let _watchdog = within(60);
     proc::raise_descriptor_limit();
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let service = Peer::start("echo in a storm", bus.info(), "echo");
     let record = raw::record(&bus, "echo");
-    let mut handle = Handle::builder(bus.info(), "echo").name("me").build();
+    let mut handle = Handle::new(bus.info(), "echo");
     assert_eq!(handle.sync_request("echo", &1u64, AMPLE), Ok(1u64));
+    let mut idle = Handle::builder(bus.info(), "echo").name("me").build();
+    idle.join().unwrap();
     let me = raw::record(&bus, "me");
     let before = proc::resident(service.pid());
-    let silent: Vec<_> = (0..1000).map(|_| raw::connect_silently(bus.info(), &record).unwrap()).collect();
+    let silent: Vec<_> =
+        (0..1000).map(|_| Wire::connect(bus.info(), &record, "me", me.incarnation()).unwrap()).collect();
     let greeted: Vec<_> = (0..50).map(|_| RawLink::call_as(bus.info(), &record, &me)).collect();
     for number in 0..100u64 {
         assert_eq!(handle.sync_request("echo", &number, AMPLE), Ok(number));
@@ -371,11 +320,13 @@ fn silent_connections_take_little_and_stop_nobody() {
 #[test]
 fn a_client_that_never_reads_makes_no_service_grow_and_delays_nobody() {
     let _watchdog = within(60);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let service = Peer::start("echo", bus.info(), "echo");
     let record = raw::record(&bus, "echo");
-    let mut handle = Handle::builder(bus.info(), "echo").name("me").build();
+    let mut handle = Handle::new(bus.info(), "echo");
     assert_eq!(handle.sync_request("echo", &1u64, AMPLE), Ok(1u64));
+    let mut idle = Handle::builder(bus.info(), "echo").name("me").build();
+    idle.join().unwrap();
     let me = raw::record(&bus, "me");
     let before = proc::resident(service.pid());
     let mut clients: Vec<_> = (0..4).map(|_| RawLink::call_as(bus.info(), &record, &me)).collect();
@@ -403,11 +354,13 @@ fn a_client_that_never_reads_makes_no_service_grow_and_delays_nobody() {
 #[test]
 fn small_requests_for_large_answers_that_nobody_reads_make_no_service_grow() {
     let _watchdog = within(60);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let service = Peer::obedient(bus.info(), "service");
     let record = raw::record(&bus, "service");
-    let mut handle = Handle::builder(bus.info(), "service").name("me").build();
+    let mut handle = Handle::new(bus.info(), "service");
     assert_eq!(handle.sync_request("service", &Ask::Number(1), AMPLE), Ok(1u64));
+    let mut idle = Handle::builder(bus.info(), "service").name("me").build();
+    idle.join().unwrap();
     let me = raw::record(&bus, "me");
     let before = proc::resident(service.pid());
     // Nine and a half: `Ask::Swell(100_000)` as the codec writes it.
@@ -428,39 +381,4 @@ fn small_requests_for_large_answers_that_nobody_reads_make_no_service_grow() {
     for _ in 0..asked {
         assert!(matches!(client.next(), Happened::Response(_, answer) if answer.len() == 100_000));
     }
-}
-
-/// As many connections wait for the service as the system lets wait.
-///
-/// Fault X10. Clause D1.
-#[test]
-fn a_service_that_accepts_nobody_makes_no_caller_wait_beyond_its_time() {
-    let _watchdog = within(60);
-    let limit = proc::raise_descriptor_limit();
-    let bus = Bus::spawn().unwrap();
-    let mut service = Peer::start("echo in a storm", bus.info(), "echo");
-    let record = raw::record(&bus, "echo");
-    let shared = SharedHandle::new(Handle::new(bus.info(), "echo")).unwrap();
-    let mut handle = Handle::new(bus.info(), "echo");
-    handle.join().unwrap();
-    service.pause();
-    let mut waiting = Vec::new();
-    while let Ok(socket) = raw::connect_silently(bus.info(), &record) {
-        waiting.push(socket);
-        assert!((waiting.len() as u64) < limit.min(12_000) - 100, "the system lets any number wait");
-    }
-    let short = Duration::from_millis(50);
-    let late = CallError::Send(SendError::TimedOut { peer: "echo".into() });
-    assert_eq!(handle.sync_request::<u64>("echo", &1u64, short), Err(late.clone()));
-    assert_eq!(handle.try_send("echo", &1u64), Err(SendError::WouldBlock { peer: "echo".into() }));
-    assert_eq!(shared.sync_request::<u64>("echo", &1u64, short), Err(late));
-    std::thread::scope(|scope| {
-        // No timeout: it goes on once the service does.
-        let patient = scope.spawn(|| shared.sync_request::<u64>("echo", &5u64, None));
-        assert!(handle.sync_request::<u64>("echo", &1u64, short).is_err());
-        waiting.clear();
-        service.resume();
-        assert_eq!(patient.join().unwrap(), Ok(5));
-    });
-    assert_eq!(handle.sync_request("echo", &6u64, AMPLE), Ok(6u64));
 }

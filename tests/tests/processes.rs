@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use ipcm::{Bus, Handle};
-use ipcm_tests::{AMPLE, Ask, Peer, obedient, proc, within};
+use ipcm::Handle;
+use ipcm_tests::{AMPLE, Ask, Peer, bus, obedient, proc, within};
 
 /// The processes whose parent this one is.
 fn children_of(pid: u32) -> Vec<u32> {
@@ -21,7 +21,7 @@ fn children_of(pid: u32) -> Vec<u32> {
 #[test]
 fn a_service_in_a_process_is_ready_when_it_is_handed_over_and_ends_when_it_is_told_to() {
     let _watchdog = within(30);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let mut starter = Peer::start("start a process", bus.info(), "service");
     for _ in 0..2 {
         starter.tell("obey");
@@ -44,7 +44,7 @@ fn a_service_in_a_process_is_ready_when_it_is_handed_over_and_ends_when_it_is_to
 #[test]
 fn a_start_that_fails_is_reported_with_its_reason_and_leaves_no_process() {
     let _watchdog = within(30);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let mut starter = Peer::start("start a process", bus.info(), "service");
     let mut fails = |entry: &str| {
         starter.tell(entry);
@@ -66,7 +66,7 @@ fn a_start_that_fails_is_reported_with_its_reason_and_leaves_no_process() {
 #[test]
 fn a_start_under_a_name_that_is_taken_fails_and_disturbs_nobody() {
     let _watchdog = within(30);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let holder = obedient::service(bus.info(), "service", || {}).spawn().unwrap();
     let mut starter = Peer::start("start a process", bus.info(), "service");
     starter.tell("obey");
@@ -80,7 +80,7 @@ fn a_start_under_a_name_that_is_taken_fails_and_disturbs_nobody() {
 #[test]
 fn a_process_that_is_never_ready_is_given_up_and_killed() {
     let _watchdog = within(60);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let mut starter = Peer::start("start a process", bus.info(), "service");
     starter.tell("is never ready");
     starter.expect("starting");
@@ -95,7 +95,7 @@ fn a_process_that_is_never_ready_is_given_up_and_killed() {
 #[test]
 fn a_parent_that_is_killed_takes_its_service_with_it() {
     let _watchdog = within(30);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let mut starter = Peer::start("start a process", bus.info(), "service");
     starter.tell("obey");
     let said = starter.hear().unwrap();
@@ -109,7 +109,7 @@ fn a_parent_that_is_killed_takes_its_service_with_it() {
 #[test]
 fn a_parent_that_is_killed_takes_a_service_with_it_that_is_still_starting() {
     let _watchdog = within(30);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let mut starter = Peer::start("start a process", bus.info(), "service");
     starter.tell("is never ready");
     starter.expect("starting");
@@ -124,7 +124,7 @@ fn a_parent_that_is_killed_takes_a_service_with_it_that_is_still_starting() {
 #[test]
 fn a_service_in_a_thread_is_ready_when_it_is_handed_over() {
     let _watchdog = within(30);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     for round in 0..20u64 {
         let service = obedient::service(bus.info(), "service", || {}).spawn().unwrap();
         let mut handle = service.handle();
@@ -142,7 +142,7 @@ fn a_service_in_a_thread_is_ready_when_it_is_handed_over() {
 #[test]
 fn a_child_that_has_no_such_entry_starts_no_further_child() {
     let _watchdog = within(30);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_misnamed"));
     let output = command.env("MISNAMED_BUS", bus.info().to_string()).output().unwrap();
     let said = String::from_utf8(output.stdout).unwrap();

@@ -2,17 +2,17 @@
 
 use std::time::{Duration, Instant};
 
-use ipcm::{Bus, Handle, Service};
+use ipcm::{Handle, Service};
 use ipcm_core::{CallError, Config, RemoteErrorKind, RequestError, SendError};
 use ipcm_tests::obedient::SHORT;
 use ipcm_tests::raw::{self, Happened};
-use ipcm_tests::{AMPLE, Ask, Peer, RawLink, obedient, within};
+use ipcm_tests::{AMPLE, Ask, Peer, RawLink, bus, obedient, within};
 
 /// Clause D2. Clause D1. Fault X12.
 #[test]
 fn a_request_that_timed_out_is_forgotten_and_its_late_answer_disturbs_nothing() {
     let _watchdog = within(30);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let _service = obedient::service(bus.info(), "service", || {}).spawn().unwrap();
     let mut config = Config::default();
     config.requests = 1;
@@ -37,12 +37,12 @@ fn a_request_that_timed_out_is_forgotten_and_its_late_answer_disturbs_nothing() 
 #[test]
 fn a_late_answer_is_dropped_and_counted() {
     let _watchdog = within(30);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let mut liar = Handle::builder(bus.info(), "nobody").name("liar").build();
     liar.join().unwrap();
-    let me = raw::record(&bus, "liar");
+    let (me, info) = (raw::record(&bus, "liar"), bus.info().clone());
     let server = std::thread::spawn(move || {
-        let mut raw = RawLink::accept_as(&me);
+        let mut raw = RawLink::accept_as(&info, &me);
         let Happened::Request(late, _) = raw.next() else { panic!("a request") };
         raw.respond(late, b"late");
         let late = raw.take_output();
@@ -69,12 +69,12 @@ fn a_late_answer_is_dropped_and_counted() {
 #[test]
 fn stray_and_repeated_answers_are_counted_and_lose_nothing_of_their_packet() {
     let _watchdog = within(30);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let mut liar = Handle::builder(bus.info(), "nobody").name("liar").build();
     liar.join().unwrap();
-    let me = raw::record(&bus, "liar");
+    let (me, info) = (raw::record(&bus, "liar"), bus.info().clone());
     let server = std::thread::spawn(move || {
-        let mut raw = RawLink::accept_as(&me);
+        let mut raw = RawLink::accept_as(&info, &me);
         let Happened::Request(first, _) = raw.next() else { panic!("a request") };
         raw.respond(first, b"first");
         let once = raw.take_output();
@@ -105,7 +105,7 @@ fn stray_and_repeated_answers_are_counted_and_lose_nothing_of_their_packet() {
 #[test]
 fn a_cancelled_request_ends_at_once_and_the_service_learns_of_it() {
     let _watchdog = within(30);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let _service = obedient::service(bus.info(), "service", || {}).spawn().unwrap();
     let mut handle = Handle::new(bus.info(), "service");
     let id = handle.send_request("service", &Ask::Hold(1), None).unwrap();
@@ -123,7 +123,7 @@ fn a_cancelled_request_ends_at_once_and_the_service_learns_of_it() {
 #[test]
 fn the_time_that_is_left_travels_with_a_request() {
     let _watchdog = within(30);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let _service = Peer::obedient(bus.info(), "service");
     let mut handle = Handle::new(bus.info(), "service");
     let left: Option<u64> = handle.sync_request("service", &Ask::Remaining, AMPLE).unwrap();
@@ -142,7 +142,7 @@ fn the_time_that_is_left_travels_with_a_request() {
 #[test]
 fn work_whose_caller_has_given_up_is_not_begun() {
     let _watchdog = within(30);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let _keeper = obedient::service(bus.info(), "keeper", || {}).spawn().unwrap();
     let _service = obedient::service(bus.info(), "service", || {}).spawn().unwrap();
     let mut handle = Handle::new(bus.info(), "service");
@@ -164,7 +164,7 @@ fn work_whose_caller_has_given_up_is_not_begun() {
 #[test]
 fn a_full_table_is_an_error_that_a_collected_answer_ends() {
     let _watchdog = within(30);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let _service = Service::echo(bus.info(), "echo").spawn().unwrap();
     let mut config = Config::default();
     config.requests = 3;
@@ -182,7 +182,7 @@ fn a_full_table_is_an_error_that_a_collected_answer_ends() {
 #[test]
 fn requests_that_fail_in_different_ways_each_end_once() {
     let _watchdog = within(30);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let _service = Peer::obedient(bus.info(), "service");
     let mut handle = Handle::new(bus.info(), "service");
     let asks = [Ask::Number(1), Ask::Panic, Ask::Nothing, Ask::Fail("x".into()), Ask::Hold(3)];
@@ -219,7 +219,7 @@ fn requests_that_fail_in_different_ways_each_end_once() {
 #[test]
 fn a_timeout_ends_a_call_when_it_says_and_not_before() {
     let _watchdog = within(30);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let _service = obedient::service(bus.info(), "service", || {}).spawn().unwrap();
     let mut handle = Handle::new(bus.info(), "service");
     // To connect takes time as well.

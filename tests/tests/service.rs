@@ -3,9 +3,9 @@
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
-use ipcm::{Bus, Handle, Reply, Service};
+use ipcm::{Handle, Reply, Service};
 use ipcm_core::{CallError, RemoteError, RemoteErrorKind, RequestError};
-use ipcm_tests::{AMPLE, Ask, Peer, RawLink, obedient, proc, raw, within};
+use ipcm_tests::{AMPLE, Ask, Peer, RawLink, bus, obedient, proc, raw, within};
 
 /// What a request failed with.
 fn failure(handle: &mut Handle, ask: &Ask) -> RemoteError {
@@ -23,7 +23,7 @@ fn error(kind: RemoteErrorKind, detail: &str) -> RemoteError {
 #[test]
 fn a_handler_that_fails_panics_or_says_nothing_is_answered_for_and_the_service_goes_on() {
     let _watchdog = within(30);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let service = Peer::obedient(bus.info(), "service");
     let mut handle = Handle::new(bus.info(), "service");
     for _ in 0..3 {
@@ -46,7 +46,7 @@ fn a_handler_that_fails_panics_or_says_nothing_is_answered_for_and_the_service_g
 #[test]
 fn details_of_an_error_are_told_where_the_service_exposes_them() {
     let _watchdog = within(30);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let service = Service::new(bus.info(), "service").expose_error_details();
     let _service = obedient::obey(service, || {}).spawn().unwrap();
     let mut handle = Handle::new(bus.info(), "service");
@@ -59,7 +59,7 @@ fn details_of_an_error_are_told_where_the_service_exposes_them() {
 #[test]
 fn a_reply_may_be_given_later_by_any_thread_or_never() {
     let _watchdog = within(30);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let (take, taken): (Sender<Reply>, _) = channel();
     let service = Service::new(bus.info(), "service").on_call(move |call| take.send(call.defer()).unwrap());
     let service = service.spawn().unwrap();
@@ -110,7 +110,7 @@ fn a_reply_may_be_given_later_by_any_thread_or_never() {
 #[test]
 fn what_was_answered_is_flushed_before_the_service_ends() {
     let _watchdog = within(30);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let mut service = Peer::obedient(bus.info(), "service");
     let mut handle = Handle::new(bus.info(), "service");
     let large = handle.send_request("service", &Ask::Swell(4 << 20), None).unwrap();
@@ -131,7 +131,7 @@ fn what_was_answered_is_flushed_before_the_service_ends() {
 #[test]
 fn a_reply_given_before_the_stop_is_not_lost() {
     let _watchdog = within(60);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     for round in 0..100u64 {
         let (take, taken): (Sender<Reply>, _) = channel();
         let service =
@@ -164,7 +164,7 @@ fn five_hundred_clients_are_served_beside_one_that_stalls() {
     let _watchdog = within(60);
     let limit = proc::raise_descriptor_limit();
     assert!(limit >= 8000, "the hard limit of descriptors is {limit}: 512 clients in one process need 8000");
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let service = Peer::start("echo in a storm", bus.info(), "echo");
     let mut clients: Vec<_> = (0..CLIENTS).map(|_| Handle::new(bus.info(), "echo")).collect();
     let mut handle = Handle::builder(bus.info(), "echo").name("stalled").build();
@@ -190,7 +190,7 @@ fn five_hundred_clients_are_served_beside_one_that_stalls() {
 #[test]
 fn the_echo_service_answers_with_what_it_was_asked() {
     let _watchdog = within(30);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let thread = Service::echo(bus.info(), "thread").spawn().unwrap();
     let process = Peer::start("echo", bus.info(), "process");
     for (name, mut handle) in [("thread", thread.handle()), ("process", Handle::new(bus.info(), "process"))] {
@@ -204,7 +204,7 @@ fn the_echo_service_answers_with_what_it_was_asked() {
 #[test]
 fn a_peer_that_serves_nothing_says_so() {
     let _watchdog = within(30);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let mut client = Peer::start("join", bus.info(), "client");
     let mut handle = Handle::new(bus.info(), "client");
     let asked = std::thread::spawn(move || handle.sync_request::<u64>("client", &1u64, AMPLE));
@@ -225,7 +225,7 @@ fn a_peer_that_serves_nothing_says_so() {
 #[test]
 fn a_reply_from_another_thread_reaches_the_only_caller_there_is() {
     let _watchdog = within(30);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let (give, take) = channel::<Reply>();
     let service = Service::new(bus.info(), "service").on_call(move |call| give.send(call.defer()).unwrap());
     let _service = service.spawn().unwrap();

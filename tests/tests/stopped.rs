@@ -2,16 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-use ipcm::{Bus, Handle};
+use ipcm::Handle;
 use ipcm_core::{CallError, RequestError, SendError};
 use ipcm_tests::obedient::SHORT;
-use ipcm_tests::{AMPLE, Ask, Peer, proc, within};
+use ipcm_tests::{AMPLE, Ask, Peer, bus, proc, within};
 
 /// Clause B4. Clause B3. Clause B2. Fault X10.
 #[test]
 fn what_a_stopped_service_had_accepted_arrives_in_order_and_the_rest_is_refused() {
     let _watchdog = within(60);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let mut service = Peer::obedient(bus.info(), "service");
     let mut handle = Handle::new(bus.info(), "service");
     assert_eq!(handle.sync_request("service", &Ask::Number(1), AMPLE), Ok(1u64));
@@ -46,11 +46,35 @@ fn what_a_stopped_service_had_accepted_arrives_in_order_and_the_rest_is_refused(
     assert!(messages.into_iter().eq(0..accepted), "not what was accepted, or not in order");
 }
 
+/// Clause B4. Clause B3: what was accepted is not lost with its sender.
+#[test]
+fn what_a_killed_sender_had_sent_to_a_stopped_service_arrives() {
+    let _watchdog = within(30);
+    let bus = bus!();
+    let mut service = Peer::obedient(bus.info(), "service");
+    let mut sender = Peer::start("call", bus.info(), "service");
+    sender.tell("number 1");
+    sender.expect("Ok(1)");
+    service.pause();
+    for number in 0..20 {
+        sender.tell(&format!("message {number}"));
+        sender.expect("sent");
+    }
+    sender.kill();
+    service.resume();
+    let mut handle = Handle::new(bus.info(), "service");
+    let mut arrived: Vec<u64> = Vec::new();
+    while arrived.len() < 20 {
+        arrived.extend(handle.sync_request::<Vec<u64>>("service", &Ask::Messages, AMPLE).unwrap());
+    }
+    assert_eq!(arrived, (0..20).collect::<Vec<_>>());
+}
+
 /// Fault X10. Clause C7.
 #[test]
 fn a_request_to_a_stopped_service_times_out_on_time_and_the_next_is_answered() {
     let _watchdog = within(30);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let mut service = Peer::obedient(bus.info(), "service");
     let mut handle = Handle::new(bus.info(), "service");
     assert_eq!(handle.sync_request("service", &Ask::Number(1), AMPLE), Ok(1u64));
@@ -76,7 +100,7 @@ fn a_request_to_a_stopped_service_times_out_on_time_and_the_next_is_answered() {
 #[test]
 fn a_stopped_client_delays_nobody() {
     let _watchdog = within(30);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let _service = Peer::obedient(bus.info(), "service");
     let mut client = Peer::start("call", bus.info(), "service");
     client.tell("number 1");
@@ -98,7 +122,7 @@ fn a_stopped_client_delays_nobody() {
 #[test]
 fn the_death_of_a_stopped_service_ends_its_requests() {
     let _watchdog = within(30);
-    let bus = Bus::spawn().unwrap();
+    let bus = bus!();
     let mut service = Peer::obedient(bus.info(), "service");
     let mut handle = Handle::new(bus.info(), "service");
     assert_eq!(handle.sync_request("service", &Ask::Number(1), AMPLE), Ok(1u64));

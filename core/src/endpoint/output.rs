@@ -4,6 +4,7 @@ use core::ops::Range;
 
 use super::*;
 use crate::message::{Hello, PROTOCOL_VERSION};
+use crate::serving::Served;
 
 /// Bytes of detail that a failure carries at most.
 const MAX_DETAIL: usize = 4096;
@@ -177,6 +178,23 @@ impl Endpoint {
     /// Lets go of a request whose caller has given up, without an answer.
     pub fn discard(&mut self, token: ReplyToken) {
         self.take_served(&token, false);
+    }
+
+    /// Answers every request that has no answer with this failure: this life ends, and the next one knows
+    /// nothing of them.
+    pub(crate) fn fail_all(&mut self, kind: RemoteErrorKind) {
+        let mut from = 0;
+        while let Some((slot, served)) = self.serving.remove_next(from) {
+            let Served { link, id, cost, cancelled, .. } = served;
+            from = slot + 1;
+            if let Some(held) = self.link_mut(link) {
+                held.serving -= 1;
+            }
+            self.settle(link, cost);
+            if !cancelled {
+                self.push(link, &Head::Failure { id, kind }, &mut |_, _| Ok(())).unwrap_or_default();
+            }
+        }
     }
 
     /// A message was dealt with: its sender may send as much anew.

@@ -1,11 +1,11 @@
 //! The network as a transport for one of its members.
 
 use super::*;
-use crate::transport::{Capabilities, ConnectError, PeerStatus, Progress, Transport};
+use crate::transport::{Capabilities, ConnectError, PeerStatus, Progress, SuspendError, Transport};
 
 impl Memory {
     /// Gives up the member's process, with what each link had to say and what its next life must hear first.
-    pub(super) fn suspend(&mut self, until: Instant, mut links: Vec<Parting>) {
+    fn depart(&mut self, until: Instant, mut links: Vec<Parting>) {
         let now = self.network.now.get();
         let mut net = self.network.net.borrow_mut();
         net.activity += 1;
@@ -234,6 +234,11 @@ impl Transport for Memory {
             self.network.idle(deadline);
             self.look();
         }
+    }
+
+    fn suspend(&mut self, until: Instant, links: Vec<Parting>) -> Result<(), SuspendError> {
+        self.depart(until, links);
+        Ok(())
     }
 
     fn find(&mut self, peer: &str) -> Result<Option<PeerStatus>, ConnectError> {

@@ -104,8 +104,7 @@ impl World {
     fn may_never_end(&self, asked: &Asked) -> bool {
         let ledger = self.ledger.borrow();
         let fates = &ledger.fates;
-        // The life that took it was suspended, and the next does not know of it.
-        fates.is_hostile(&asked.peer) || fates.slept_since(&asked.peer, &asked.since)
+        fates.is_hostile(&asked.peer)
     }
 
     fn check_pending(&self, may_be: impl Fn(&Asked) -> bool, why: &str) {

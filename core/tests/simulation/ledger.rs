@@ -159,6 +159,11 @@ impl Ledger {
                     }
                     RemoteErrorKind::Overloaded => self.totals.overloads += 1,
                     RemoteErrorKind::NotAService => assert!(asked.peer.starts_with('h'), "{why}"),
+                    // The life that took it was suspended before it answered.
+                    RemoteErrorKind::Unanswered => {
+                        assert!(self.fates.slept_since(peer, &asked.since), "{why}");
+                        self.totals.unanswered += 1;
+                    }
                     _ => panic!("{why}"),
                 }
                 self.totals.failures += 1;

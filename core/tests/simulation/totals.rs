@@ -7,6 +7,7 @@ pub(crate) struct Totals {
     pub(crate) responses: u64,
     pub(crate) failures: u64,
     pub(crate) overloads: u64,
+    pub(crate) unanswered: u64,
     pub(crate) timeouts: u64,
     pub(crate) gone: u64,
     pub(crate) not_sent: u64,
@@ -27,12 +28,13 @@ impl Totals {
         }
     }
 
-    fn fields(&mut self) -> [&mut u64; 15] {
+    fn fields(&mut self) -> [&mut u64; 16] {
         [
             &mut self.asked,
             &mut self.responses,
             &mut self.failures,
             &mut self.overloads,
+            &mut self.unanswered,
             &mut self.timeouts,
             &mut self.gone,
             &mut self.not_sent,

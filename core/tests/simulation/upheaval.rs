@@ -78,7 +78,7 @@ impl World {
         if let Some(mut client) = into_client(std::mem::replace(&mut *slot, Slot::Suspended(until))) {
             client.messages().iter().for_each(|message| ledger.read(&self.names[at], message));
             ledger.totals.dropped += client.dropped_messages();
-            client.suspend(until);
+            client.suspend(until).unwrap();
         }
     }
 

@@ -31,10 +31,8 @@ fn clear_one(path: &Path) -> Result<(), BusError> {
     if stat.st_uid != geteuid().as_raw() {
         return Ok(());
     }
-    let is_abandoned = |marker: &Option<Found>| {
-        marker.as_ref().is_none_or(|found| found.marker.owner.is_some() && found.live_owner().is_none())
-    };
-    if !is_abandoned(&Marker::find(fd.as_fd(), path)?) {
+    let is_abandoned = |found: &Found| found.marker.owner.is_some() && found.live_owner().is_none();
+    if !Marker::find(fd.as_fd(), path)?.is_none_or(|found| is_abandoned(&found)) {
         return Ok(());
     }
     let lock = match JoinLock::take(fd.as_fd(), path, Duration::ZERO) {
@@ -48,9 +46,10 @@ fn clear_one(path: &Path) -> Result<(), BusError> {
     };
     match Marker::find(fd.as_fd(), path)? {
         None => empty_and_remove(fd.as_fd(), path),
-        found if is_abandoned(&found) => {
+        Some(found) if is_abandoned(&found) => {
+            let kind = found.marker.medium.kind();
             let bad_route = |source| BusError::BadRoute { path: path.to_owned(), source };
-            let dir = BusDir::open(&Info::unix(path).map_err(bad_route)?)?;
+            let dir = BusDir::open(&Info::new(kind, path).map_err(bad_route)?)?;
             match dir.peers()?.is_empty() {
                 true => dir.remove(&lock),
                 false => Ok(()),

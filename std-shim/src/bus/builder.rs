@@ -4,7 +4,9 @@ use super::abandoned;
 use super::dir::BusDir;
 use super::error::BusError;
 use super::guard::Bus;
+use super::medium::Medium;
 use super::users::Users;
+use crate::info::TransportKind;
 use rustix::io::Errno;
 use rustix::process::geteuid;
 use rustix::rand::{GetRandomFlags, getrandom};
@@ -22,11 +24,21 @@ pub struct BusBuilder {
     path: Option<PathBuf>,
     guard: bool,
     users: Users,
+    transport: TransportKind,
+    fsync: bool,
+    guests: bool,
 }
 
 impl Default for BusBuilder {
     fn default() -> Self {
-        Self { path: None, guard: true, users: Users::Owner }
+        Self {
+            path: None,
+            guard: true,
+            users: Users::Owner,
+            transport: TransportKind::default(),
+            fsync: false,
+            guests: false,
+        }
     }
 }
 
@@ -52,17 +64,50 @@ impl BusBuilder {
         self
     }
 
+    /// What moves the bytes; Unix sockets by default.
+    pub fn transport(mut self, transport: TransportKind) -> Self {
+        self.transport = transport;
+        self
+    }
+
+    /// Whether a message file is on the disk before its sending counts as done. It is not by default: what
+    /// was sent then outlasts all processes, but not the machine's power. Of no account on Unix sockets.
+    pub fn fsync(mut self, fsync: bool) -> Self {
+        self.fsync = fsync;
+        self
+    }
+
+    /// Whether guests may join: programs in a sandbox that have nothing but this directory, for instance
+    /// WebAssembly under any runtime. They see no locks, so every member writes a sign of life once a second,
+    /// and one whose sign stays away for 5 s is dead to them. Message files only; not by default.
+    pub fn guests(mut self, guests: bool) -> Self {
+        self.guests = guests;
+        self
+    }
+
     /// Makes the bus.
     ///
     /// # Errors
     /// [`Owned`](BusError::Owned) if another guard has made it and lives, [`NotABus`](BusError::NotABus) if
     /// the directory holds something else, [`ForeignOwner`](BusError::ForeignOwner) if it is another
-    /// user's; else what the file system says.
+    /// user's; [`Unsupported`](BusError::Unsupported) for message files between users; else what the file
+    /// system says.
     pub fn create(self) -> Result<Bus, BusError> {
+        let medium = match (self.transport, self.fsync) {
+            (TransportKind::Unix, _) => Medium::Unix,
+            (TransportKind::Files, false) => Medium::Files,
+            (TransportKind::Files, true) => Medium::DurableFiles,
+        };
+        if self.transport == TransportKind::Unix && self.guests {
+            return Err(BusError::Unsupported { what: "a bus for guests", kind: self.transport });
+        }
+        if self.transport == TransportKind::Files && self.users != Users::Owner {
+            return Err(BusError::Unsupported { what: "a bus for several users", kind: self.transport });
+        }
         if let Some(path) = &self.path {
             let path = std::path::absolute(path)
                 .map_err(|error| BusError::from_io(path, "finding the working directory", error))?;
-            return BusDir::create(&path, &self.users, self.guard).map(Bus::made);
+            return BusDir::create(&path, &self.users, (medium, self.guests), self.guard).map(Bus::made);
         }
         let base = temporary_base();
         let prefix = format!("ipcm-{}-", geteuid().as_raw());
@@ -70,7 +115,7 @@ impl BusBuilder {
         let mut attempt = 1;
         loop {
             let path = base.join(format!("{prefix}{}", random_hex(&base)?));
-            match BusDir::create(&path, &self.users, self.guard) {
+            match BusDir::create(&path, &self.users, (medium, self.guests), self.guard) {
                 // Another process took the unfinished directory for an abandoned one.
                 Err(BusError::NoBus { .. }) if attempt < ATTEMPTS && base.is_dir() => attempt += 1,
                 made => return made.map(Bus::made),

@@ -25,6 +25,7 @@ impl<V> ByFile<V> {
     }
 
     /// Forgets the file.
+    #[cfg(any(test, target_os = "linux"))]
     pub(super) fn remove(&mut self, file: &str) -> Option<V> {
         self.find(file).ok().map(|at| self.0.remove(at).1)
     }

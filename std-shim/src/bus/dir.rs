@@ -3,21 +3,25 @@
 //! Everything is done relative to the opened directory, so a directory that was put elsewhere, or put in
 //! its place, is not mistaken for it.
 
+use super::beat::Beats;
 use super::crash_point::crash_point;
 use super::error::BusError;
+use super::examine::examine;
 use super::join_lock::{self, JoinLock};
 use super::marker::{Found, Marker};
+use super::medium::Medium;
 use super::process_id::{ProcessId, Vantage};
 use super::record::{self, Finding, PeerRecord};
 use super::sweep;
 use super::users::Users;
 use crate::Info;
+use ipcm_core::Incarnation;
 use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, accessat, fchmod, fstat, mkdirat, openat, stat};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// An opened bus directory; clones share it.
 #[derive(Clone, Debug)]
@@ -28,6 +32,10 @@ struct Opened {
     fd: OwnedFd,
     info: Info,
     users: Users,
+    medium: Medium,
+    guests: bool,
+    /// What was seen of the beats of guests.
+    beats: Mutex<Beats>,
     owner: u32,
     /// The directory by its descriptor, where `/proc` is there: short, whatever the route is.
     short_path: Option<String>,
@@ -52,11 +60,16 @@ impl BusDir {
     /// Makes the directory `path` a bus for `users`, or takes over a bus there that nobody owns.
     ///
     /// With `guard`, this process owns the bus from then on.
-    pub(super) fn create(path: &Path, users: &Users, guard: bool) -> Result<Created, BusError> {
+    pub(super) fn create(
+        path: &Path,
+        users: &Users,
+        (medium, guests): (Medium, bool),
+        guard: bool,
+    ) -> Result<Created, BusError> {
         let doing = "making the bus";
         let failed = |error: Errno| BusError::from_io(path, doing, error);
         let bad_route = |source| BusError::BadRoute { path: path.to_owned(), source };
-        let info = Info::unix(path).map_err(bad_route)?;
+        let info = Info::new(medium.kind(), path).map_err(bad_route)?;
         let modes = users.modes();
         let made = match mkdirat(CWD, path, Mode::from_raw_mode(0o700)) {
             Ok(()) => true,
@@ -82,10 +95,14 @@ impl BusDir {
             if found.marker.users != *users {
                 return Err(BusError::OtherUsers { path: path.to_owned() });
             }
+            if (found.marker.medium, found.marker.guests) != (medium, guests) {
+                let kind = found.marker.medium.kind();
+                return Err(BusError::OtherTransport { path: path.to_owned(), kind });
+            }
         }
         // A directory that had other permissions gets its own before anyone can open it as a bus.
         fchmod(&fd, Mode::from_raw_mode(modes.directory)).map_err(failed)?;
-        let marker = Marker::new(users.clone(), guard.then(ProcessId::own));
+        let marker = Marker::new(users.clone(), medium, guests, guard.then(ProcessId::own));
         let file = marker.write(fd.as_fd()).map_err(|error| BusError::from_io(path, doing, error))?;
         crash_point("marked");
         let found =
@@ -98,6 +115,10 @@ impl BusDir {
     /// The directory behind `fd`, if its owner and permissions are as the marker demands.
     fn checked(fd: OwnedFd, info: Info, found: &Found) -> Result<Self, BusError> {
         let path = info.route();
+        let (medium, guests) = (found.marker.medium, found.marker.guests);
+        if medium.kind() != info.transport() {
+            return Err(BusError::OtherTransport { path: path.to_owned(), kind: medium.kind() });
+        }
         let stat = fstat(&fd).map_err(|error| BusError::from_io(path, "checking the bus", error))?;
         let (owner, me, users) = (stat.st_uid, geteuid().as_raw(), found.marker.users.clone());
         if found.uid != owner || (owner != me && owner != 0 && !users.name(me)) {
@@ -118,7 +139,16 @@ impl BusDir {
         let short = format!("/proc/self/fd/{}", fd.as_raw_fd());
         let is_ours = |there: rustix::fs::Stat| (there.st_dev, there.st_ino) == (stat.st_dev, stat.st_ino);
         let short_path = self::stat(&short).is_ok_and(is_ours).then_some(short);
-        Ok(Self(Arc::new(Opened { fd, info, users, owner, short_path })))
+        Ok(Self(Arc::new(Opened {
+            fd,
+            info,
+            users,
+            medium,
+            guests,
+            beats: Mutex::default(),
+            owner,
+            short_path,
+        })))
     }
 
     /// The info of the bus.
@@ -136,6 +166,16 @@ impl BusDir {
         &self.0.users
     }
 
+    /// What its members speak over.
+    pub(crate) fn medium(&self) -> Medium {
+        self.0.medium
+    }
+
+    /// Whether guests may join, who see no locks.
+    pub(crate) fn has_guests(&self) -> bool {
+        self.0.guests
+    }
+
     /// The error for `doing` something in this directory.
     pub(crate) fn error(&self, doing: &'static str, error: impl Into<std::io::Error>) -> BusError {
         BusError::from_io(self.path(), doing, error)
@@ -146,12 +186,12 @@ impl BusDir {
         self.0.users.admit(uid, self.0.owner)
     }
 
-    /// The live peers, sorted by name.
+    /// The live and suspended peers, sorted by name.
     pub(crate) fn peers(&self) -> Result<Vec<PeerRecord>, BusError> {
         let vantage = Vantage::here();
         let mut peers = Vec::new();
         for file in self.files()?.iter().filter(|file| is_record(file)) {
-            if let Finding::Live(record) = self.examine(file, vantage)? {
+            if let Finding::Live(record) | Finding::Suspended(record) = self.examine(file, vantage)? {
                 peers.push(record);
             }
         }
@@ -162,10 +202,10 @@ impl BusDir {
         Ok(peers)
     }
 
-    /// The live peer with this name, whatever its kind.
+    /// The live or suspended peer with this name, whatever its kind.
     pub(crate) fn lookup(&self, name: &str) -> Result<Option<PeerRecord>, BusError> {
         match self.examine(&PeerRecord::file(name), Vantage::here())? {
-            Finding::Live(record) => Ok(Some(record)),
+            Finding::Live(record) | Finding::Suspended(record) => Ok(Some(record)),
             Finding::Absent if !self.is_there()? => Err(BusError::NoBus { path: self.path().to_owned() }),
             Finding::Absent | Finding::Junk | Finding::Dead(_) => Ok(None),
         }
@@ -189,8 +229,29 @@ impl BusDir {
     }
 
     pub(super) fn examine(&self, file: &str, vantage: Vantage) -> Result<Finding, BusError> {
-        record::examine(self.as_fd(), file, vantage, |uid| self.admits(uid))
+        examine(self.as_fd(), file, vantage, |uid| self.admits(uid), |guest| self.beats(guest))
             .map_err(|error| BusError::from_io(self.path(), "reading the record of a peer", error))
+    }
+
+    /// Whether a guest lives, as far as was seen.
+    fn beats(&self, guest: &PeerRecord) -> bool {
+        let file = guest.beat_file();
+        self.lock_beats().goes_on(&file, &self.path_of(&file))
+    }
+
+    /// Whether the beat of a guest was seen to change.
+    pub(super) fn has_beaten(&self, guest: &PeerRecord) -> bool {
+        self.lock_beats().has_changed(&guest.beat_file())
+    }
+
+    /// A guest is dead, whatever its beat says.
+    pub(crate) fn end_beat(&self, guest: Incarnation) {
+        let file = record::beat_file(guest);
+        self.lock_beats().end(&file, &self.path_of(&file));
+    }
+
+    fn lock_beats(&self) -> MutexGuard<'_, Beats> {
+        self.0.beats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The names of all files that can be ours: those that are UTF-8.
@@ -199,7 +260,7 @@ impl BusDir {
     }
 
     /// A path to `file` in this directory, short enough for a socket's address where `/proc` is there.
-    pub(super) fn path_of(&self, file: &str) -> std::path::PathBuf {
+    pub(crate) fn path_of(&self, file: &str) -> std::path::PathBuf {
         match &self.0.short_path {
             Some(short) => Path::new(short).join(file),
             None => self.path().join(file),

@@ -1,8 +1,7 @@
 //! What can go wrong with a bus directory, by who must act: [`BusError`], [`JoinError`], [`ConnectError`].
 
 use ipcm_core::name::NameError;
-use rustix::io::Errno;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 /// Why a bus cannot be made, opened, read or removed. Each message names the path.
@@ -93,6 +92,28 @@ pub enum BusError {
         /// The directory.
         path: PathBuf,
     },
+    /// The members of this bus speak over something else than the info says, or than was asked for.
+    #[error("the bus at {} speaks over {}", path.display(), kind.word())]
+    OtherTransport {
+        /// The directory.
+        path: PathBuf,
+        /// What they speak over.
+        kind: crate::TransportKind,
+    },
+    /// What was asked for cannot be had on this transport.
+    #[error("{} is not possible over {}", what, kind.word())]
+    Unsupported {
+        /// What was asked for.
+        what: &'static str,
+        /// The transport.
+        kind: crate::TransportKind,
+    },
+    /// The bus was not made for guests, who cannot see a lock.
+    #[error("the bus at {} was not made for guests", path.display())]
+    NoGuests {
+        /// The directory.
+        path: PathBuf,
+    },
     /// Some process holds the lock for joining, longer than any join takes.
     #[error("the lock for joining the bus at {} stays taken", path.display())]
     JoinLocked {
@@ -147,14 +168,20 @@ impl BusError {
     /// The error for `doing` something in the directory `path`.
     pub(super) fn from_io(path: &Path, doing: &'static str, error: impl Into<io::Error>) -> Self {
         let (source, path) = (error.into(), path.to_owned());
-        match source.raw_os_error().map(Errno::from_raw_os_error) {
-            Some(Errno::NOENT | Errno::NOTDIR) => Self::NoBus { path },
-            Some(Errno::ACCESS | Errno::PERM | Errno::ROFS) => Self::Permission { path, doing },
-            Some(Errno::NOSPC | Errno::DQUOT) => Self::DiskFull { path, doing },
-            Some(Errno::MFILE | Errno::NFILE) => Self::NoDescriptors { path, doing },
+        match source.kind() {
+            ErrorKind::NotFound | ErrorKind::NotADirectory => Self::NoBus { path },
+            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => Self::Permission { path, doing },
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Self::DiskFull { path, doing },
+            _ if is_out_of_descriptors(&source) => Self::NoDescriptors { path, doing },
             _ => Self::Io { path, doing, source },
         }
     }
+}
+
+/// Whether the process or the machine has no file descriptor left, for which there is no portable word.
+pub(crate) fn is_out_of_descriptors(error: &io::Error) -> bool {
+    let (of_process, of_machine) = if cfg!(target_os = "wasi") { (33, 41) } else { (24, 23) };
+    error.raw_os_error().is_some_and(|code| [of_process, of_machine].contains(&code))
 }
 
 /// Why a name could not be taken.
@@ -179,6 +206,22 @@ pub enum JoinError {
         /// The directory of the bus.
         path: PathBuf,
     },
+    /// A suspended peer has this name; it is to come back, or its time to run out.
+    #[error("the name {name:?} is kept for a suspended peer of the bus at {}", path.display())]
+    NameSuspended {
+        /// The name.
+        name: String,
+        /// The directory of the bus.
+        path: PathBuf,
+    },
+    /// No suspended peer has this name: it was none, its time has run out, or it is back.
+    #[error("no peer {name:?} is suspended on the bus at {}", path.display())]
+    NotSuspended {
+        /// The name.
+        name: String,
+        /// The directory of the bus.
+        path: PathBuf,
+    },
     /// The bus does not allow it.
     #[error("peer {name:?} cannot join: {source}")]
     Bus {
@@ -190,6 +233,7 @@ pub enum JoinError {
 }
 
 /// Why a peer could not be connected to.
+#[cfg(target_os = "linux")]
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum ConnectError {

@@ -7,6 +7,7 @@ use super::marker::Marker;
 use super::process_id::own_pid;
 use super::record::{PeerKind, PeerRecord};
 use super::watch::{POLL_INTERVAL, PeerWatch};
+use crate::joining::Life;
 use crate::{Info, log};
 use ipcm_core::{Config, SendError};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -85,7 +86,7 @@ impl Bus {
         self.dir.info()
     }
 
-    /// The live peers, sorted by name.
+    /// The live and suspended peers, sorted by name.
     ///
     /// # Errors
     /// When the directory cannot be read, in particular [`NoBus`](BusError::NoBus) when it is gone.
@@ -101,20 +102,21 @@ impl Bus {
         Ok(self.dir.lookup(name)?.is_some())
     }
 
-    /// The process of the peer, if it is there.
+    /// The process of the peer, if it is there and not suspended.
     ///
     /// # Errors
     /// As [`peers`](Self::peers).
     pub fn peer_pid(&self, name: &str) -> Result<Option<u32>, BusError> {
-        Ok(self.dir.lookup(name)?.map(|peer| peer.pid()))
+        let has_process = |peer: &PeerRecord| peer.suspended().is_none() && !peer.is_guest();
+        Ok(self.dir.lookup(name)?.filter(has_process).map(|peer| peer.pid()))
     }
 
-    /// Whether the peer is there and can be connected to, which a suspended peer cannot.
+    /// Whether the peer is there and has a process, which a suspended peer has not.
     ///
     /// # Errors
     /// As [`peers`](Self::peers).
     pub fn peer_active(&self, name: &str) -> Result<bool, BusError> {
-        Ok(self.dir.lookup(name)?.is_some())
+        Ok(self.dir.lookup(name)?.is_some_and(|peer| peer.suspended().is_none()))
     }
 
     /// Removes what dead peers have left; how many files that were.
@@ -147,6 +149,9 @@ impl Bus {
     pub fn remove(info: &Info) -> Result<(), BusError> {
         let dir = BusDir::open(info)?;
         let path = || dir.path().to_owned();
+        for guest in dir.peers()?.iter().filter(|peer| peer.is_guest()) {
+            dir.await_judgement(guest.name())?;
+        }
         let lock = dir.lock_joins()?;
         if let Some(pid) = Marker::find(dir.as_fd(), dir.path())?.and_then(|found| found.live_owner()) {
             return Err(BusError::Owned { path: path(), pid });
@@ -168,7 +173,13 @@ impl Bus {
     /// Tells every service that the bus ends; one that takes nothing in is not waited for here.
     fn ask_peers_to_leave(&self, deadline: Instant) {
         let name = format!("shutdown-{}", own_pid());
-        let mut client = match crate::joining::join(self.info(), &name, PeerKind::Handle, Config::default()) {
+        let mut client = match crate::joining::join(
+            self.info(),
+            &name,
+            PeerKind::Handle,
+            Config::default(),
+            Life::First,
+        ) {
             Ok(client) => client,
             Err(error) => {
                 return log::warn!(info = %self.info(), %error, "the services cannot be told to leave");

@@ -1,9 +1,12 @@
 //! [`ProcessId`]: a process that is not mistaken for a later one with the same pid.
 
-use rustix::io::Errno;
-use rustix::process::{Pid, getpid, test_kill_process};
-use std::os::unix::fs::MetadataExt;
-use std::{fs, io};
+#[cfg(target_os = "linux")]
+use {
+    rustix::io::Errno,
+    rustix::process::{Pid, getpid, test_kill_process},
+    std::os::unix::fs::MetadataExt,
+    std::{fs, io},
+};
 
 /// A process: its pid, when it started, and where those numbers are valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,18 +21,6 @@ pub(crate) struct ProcessId {
 }
 
 impl ProcessId {
-    /// This process.
-    pub(crate) fn own() -> Self {
-        let pid = own_pid();
-        let unknown = Self { pid, start: 0, pid_ns: 0, time_ns: 0 };
-        let (Ok(text), Vantage { pid_ns: pid_ns @ 1.., time_ns }) =
-            (fs::read_to_string("/proc/self/stat"), Vantage::here())
-        else {
-            return unknown;
-        };
-        Stat::parse(&text).map_or(unknown, |stat| Self { start: stat.start, pid_ns, time_ns, ..unknown })
-    }
-
     /// Its four numbers in the order of the fields, as the files of a bus have them.
     pub(crate) fn to_text(self) -> String {
         let Self { pid, start, pid_ns, time_ns } = self;
@@ -42,6 +33,29 @@ impl ProcessId {
         let mut next = || words.next().and_then(|word| word.parse::<u64>().ok());
         let id = Self { pid: next()?.try_into().ok()?, start: next()?, pid_ns: next()?, time_ns: next()? };
         words.next().is_none().then_some(id)
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+impl ProcessId {
+    /// A guest has no process that others could see.
+    pub(crate) fn own() -> Self {
+        Self { pid: 0, start: 0, pid_ns: 0, time_ns: 0 }
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl ProcessId {
+    /// This process.
+    pub(crate) fn own() -> Self {
+        let pid = own_pid();
+        let unknown = Self { pid, start: 0, pid_ns: 0, time_ns: 0 };
+        let (Ok(text), Vantage { pid_ns: pid_ns @ 1.., time_ns }) =
+            (fs::read_to_string("/proc/self/stat"), Vantage::here())
+        else {
+            return unknown;
+        };
+        Stat::parse(&text).map_or(unknown, |stat| Self { start: stat.start, pid_ns, time_ns, ..unknown })
     }
 
     /// Whether the pid is one of those that processes have as seen from there.
@@ -69,6 +83,7 @@ impl ProcessId {
     }
 }
 
+#[cfg(target_os = "linux")]
 /// The namespaces that an observer's pids and start times are valid in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Vantage {
@@ -76,6 +91,7 @@ pub(crate) struct Vantage {
     time_ns: u64,
 }
 
+#[cfg(target_os = "linux")]
 impl Vantage {
     /// That of this process; nowhere if `/proc` is missing or belongs to another pid namespace.
     pub(crate) fn here() -> Self {
@@ -94,11 +110,13 @@ impl Vantage {
     }
 }
 
+#[cfg(target_os = "linux")]
 /// The pid of this process, never cached: a forked child has another one.
 pub(crate) fn own_pid() -> u32 {
     getpid().as_raw_nonzero().get().unsigned_abs()
 }
 
+#[cfg(target_os = "linux")]
 /// The parts of `/proc/PID/stat` that tell lives apart.
 struct Stat {
     state: u8,
@@ -106,6 +124,7 @@ struct Stat {
     start: u64,
 }
 
+#[cfg(target_os = "linux")]
 impl Stat {
     /// Reads the fields behind the command, which is in parentheses and may itself hold some.
     fn parse(text: &str) -> Option<Self> {
@@ -123,7 +142,7 @@ impl Stat {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
     use std::process::{Command, Stdio};

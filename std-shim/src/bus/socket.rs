@@ -29,7 +29,7 @@ impl BusDir {
             }
         };
         let socket = new_socket().map_err(failed)?;
-        let address = SocketAddrUnix::new(self.path_of(&peer.socket_file())).map_err(failed)?;
+        let address = SocketAddrUnix::new(self.path_of(&peer.door())).map_err(failed)?;
         rustix::io::retry_on_intr(|| rustix::net::connect(&socket, &address)).map_err(failed)?;
         let uid = sockopt::socket_peercred(&socket).map_err(failed)?.uid.as_raw();
         if uid != peer.uid() {

@@ -8,7 +8,7 @@ use super::join_lock::{self, JoinLock};
 use super::marker;
 use super::process_id::Vantage;
 use super::record::Finding;
-use rustix::fs::{AtFlags, CWD, fstat, statat, unlinkat};
+use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, fstat, openat, statat, unlinkat};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
@@ -36,20 +36,21 @@ impl BusDir {
 pub(super) fn sweep(dir: &BusDir, _lock: &JoinLock) -> Result<usize, BusError> {
     let vantage = Vantage::here();
     let files = dir.files()?;
-    let (mut live_sockets, mut swept) = (ByFile::new(), 0);
+    let (mut live_doors, mut swept) = (ByFile::new(), 0);
     for file in files.iter().filter(|file| is_record(file)) {
         match dir.examine(file, vantage)? {
-            Finding::Live(record) => {
-                live_sockets.insert(&record.socket_file(), ());
+            Finding::Live(record) | Finding::Suspended(record) => {
+                live_doors.insert(&record.door(), ());
+                live_doors.insert(&record.beat_file(), ());
             }
             Finding::Dead(_) | Finding::Junk => swept += usize::from(try_unlink(dir.as_fd(), file)),
             Finding::Absent => {}
         }
     }
-    // A socket whose record came after the listing belongs to no one: joining needs the lock.
-    let orphans = files.iter().filter(|file| is_socket(file) && live_sockets.get(file).is_none());
+    // A socket or mailbox whose record came after the listing belongs to no one: joining needs the lock.
+    let orphans = files.iter().filter(|file| is_door(file) && live_doors.get(file).is_none());
     for file in orphans.chain(files.iter().filter(|file| is_draft(file))) {
-        swept += usize::from(try_unlink(dir.as_fd(), file));
+        swept += usize::from(try_remove(dir.as_fd(), file));
     }
     Ok(swept)
 }
@@ -67,7 +68,7 @@ pub(super) fn empty_and_remove(directory: BorrowedFd<'_>, path: &Path) -> Result
     let failed = |error| BusError::from_io(path, "removing the bus", error);
     refuse_foreign_files(directory, path)?;
     for file in list(directory, path)?.iter().filter(|file| *file != join_lock::FILE) {
-        try_unlink(directory, file);
+        try_remove(directory, file);
     }
     // The lock goes last: while it is there, whoever wants to join waits for it.
     crash_point("emptied");
@@ -82,9 +83,9 @@ pub(super) fn empty_and_remove(directory: BorrowedFd<'_>, path: &Path) -> Result
     }
 }
 
-/// Removes a file of the bus; one that is gone already is no error.
+/// Removes a file of the bus, or a mailbox; one that is gone already is no error.
 pub(super) fn unlink(dir: &BusDir, file: &str) -> Result<(), BusError> {
-    match unlinkat(dir, file, AtFlags::empty()) {
+    match remove(dir.as_fd(), file) {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
         Err(error) => Err(BusError::from_io(dir.path(), "removing what a dead peer has left", error)),
     }
@@ -94,13 +95,44 @@ fn try_unlink(directory: BorrowedFd<'_>, file: &str) -> bool {
     unlinkat(directory, file, AtFlags::empty()).is_ok()
 }
 
-/// Whether a bus may have made a file of this name.
-fn is_ours(file: &str) -> bool {
-    is_record(file) || is_socket(file) || is_draft(file) || matches!(file, marker::FILE | join_lock::FILE)
+fn try_remove(directory: BorrowedFd<'_>, file: &str) -> bool {
+    remove(directory, file).is_ok()
 }
 
-fn is_socket(file: &str) -> bool {
-    file.strip_suffix(".sock")
+/// Removes a file, or a mailbox with all that is in it.
+pub(super) fn remove(directory: BorrowedFd<'_>, file: &str) -> rustix::io::Result<()> {
+    match unlinkat(directory, file, AtFlags::empty()) {
+        Err(Errno::ISDIR | Errno::PERM) if is_door(file) => {}
+        other => return other,
+    }
+    loop {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mailbox = openat(directory, file, flags, Mode::empty())?;
+        for entry in Dir::read_from(&mailbox)? {
+            match unlinkat(&mailbox, entry?.file_name(), AtFlags::empty()) {
+                // A dot; or another one empties it as well.
+                Ok(()) | Err(Errno::ISDIR | Errno::PERM | Errno::NOENT) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        match unlinkat(directory, file, AtFlags::REMOVEDIR) {
+            // Someone has sent to it meanwhile.
+            Err(Errno::NOTEMPTY) => {}
+            other => return other,
+        }
+    }
+}
+
+/// Whether a bus may have made a file of this name.
+fn is_ours(file: &str) -> bool {
+    is_record(file) || is_door(file) || is_draft(file) || matches!(file, marker::FILE | join_lock::FILE)
+}
+
+/// Whether it is the name of a socket, a mailbox, or a beat.
+fn is_door(file: &str) -> bool {
+    [".sock", ".mail", ".beat"]
+        .iter()
+        .find_map(|ending| file.strip_suffix(ending))
         .is_some_and(|hex| hex.len() == 32 && hex.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 

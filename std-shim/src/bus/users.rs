@@ -16,11 +16,13 @@ pub enum Users {
 }
 
 impl Users {
+    #[cfg(target_os = "linux")]
     /// Whether `uid` may be a peer of a bus that `owner` made.
     pub(crate) fn admit(&self, uid: u32, owner: u32) -> bool {
         uid == owner || self.name(uid)
     }
 
+    #[cfg(target_os = "linux")]
     /// Whether the bus was made for `uid` though another user owns it.
     pub(crate) fn name(&self, uid: u32) -> bool {
         match self {
@@ -31,6 +33,7 @@ impl Users {
     }
 
     /// As the marker of a bus has it: `owner`, `any`, or `only` and the user ids.
+    #[cfg(target_os = "linux")]
     pub(super) fn to_text(&self) -> String {
         match self {
             Self::Owner => "owner".to_owned(),
@@ -51,6 +54,7 @@ impl Users {
         words.next().is_none().then_some(users)
     }
 
+    #[cfg(target_os = "linux")]
     /// Permission bits of the directory, of the files all must read, and of those all must write.
     pub(super) fn modes(&self) -> Modes {
         match self {
@@ -60,6 +64,7 @@ impl Users {
     }
 }
 
+#[cfg(target_os = "linux")]
 /// Permission bits for what a bus keeps on disk.
 pub(super) struct Modes {
     pub(super) directory: u32,

@@ -1,19 +1,22 @@
 //! [`PeerWatch`]: arrivals and departures of peers, as a descriptor to poll.
 //!
 //! ```text
-//! rename into place          IN_MOVED_TO     --> arrived
+//! rename into place          IN_MOVED_TO     --> arrived (a guest: IN_CREATE)
 //! last close of the record   IN_CLOSE_WRITE  --> departed, whatever killed the owner
 //! orderly leave              IN_DELETE       --> departed
 //! marker gone                IN_DELETE       --> the bus is gone
 //! ```
 
 use super::by_file::ByFile;
+use super::change::{PeerChange, compare, departed, is_same_member, is_unchanged};
 use super::dir::{BusDir, is_record};
 use super::error::BusError;
 use super::marker;
+use super::news;
 use super::process_id::Vantage;
 use super::record::{Finding, PeerRecord};
-use ipcm_core::Incarnation;
+use crate::clock::Monotonic;
+use ipcm_core::{Clock, Instant};
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use rustix::io::Errno;
 use std::mem::MaybeUninit;
@@ -42,22 +45,6 @@ pub(crate) struct PeerWatch {
     must_scan: bool,
 }
 
-/// One change among the peers of a bus.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum PeerChange {
-    /// A peer has joined.
-    Arrived(PeerRecord),
-    /// A peer has left or died.
-    Departed {
-        /// Its name.
-        name: String,
-        /// Which life of it ended.
-        incarnation: Incarnation,
-    },
-    /// The bus has been removed or moved; reported once.
-    BusGone,
-}
-
 impl BusDir {
     /// Watches the peers from now on; those that are there already are [`known`](PeerWatch::known).
     pub(crate) fn watch(&self) -> Result<PeerWatch, BusError> {
@@ -81,6 +68,17 @@ impl PeerWatch {
     /// Whether the caller must ask for changes again at least every [`POLL_INTERVAL`].
     pub(crate) fn waits_by_polling(&self) -> bool {
         self.inotify.is_none()
+    }
+
+    /// When the suspension of a peer ends, which nothing tells of.
+    pub(crate) fn next_expiry(&self) -> Option<Instant> {
+        self.known().filter_map(PeerRecord::suspended).min().map(news::from_wall)
+    }
+
+    /// Whether the suspension of a peer has ended since the last call.
+    pub(crate) fn has_expired(&self) -> bool {
+        let is_over = |until| until <= Monotonic.unix_micros();
+        self.known().filter_map(PeerRecord::suspended).any(is_over)
     }
 
     /// The peers as of the last call, sorted by file name.
@@ -111,17 +109,7 @@ impl PeerWatch {
         let gone = !self.dir.is_there()?;
         let found = if gone { ByFile::new() } else { self.scan()? };
         self.must_scan = false;
-        let stays = |file: &str, peer: &PeerRecord| {
-            found.get(file).is_some_and(|now| now.incarnation == peer.incarnation)
-        };
-        out.extend(
-            self.known.iter().filter(|(file, peer)| !stays(file, peer)).map(|(_, peer)| departed(peer)),
-        );
-        let is_new = |file: &str, peer: &PeerRecord| {
-            self.known.get(file).is_none_or(|before| before.incarnation != peer.incarnation)
-        };
-        let arrived = found.iter().filter(|(file, peer)| is_new(file, peer));
-        out.extend(arrived.map(|(_, peer)| PeerChange::Arrived(peer.clone())));
+        compare(&self.known, &found, out);
         self.known = found;
         if gone {
             self.note_bus_gone(out);
@@ -146,12 +134,19 @@ impl PeerWatch {
         if batch.bus_gone {
             self.note_bus_gone(out);
         }
-        if batch.overflow || self.must_scan {
+        if batch.overflow || self.must_scan || self.has_expired() {
             return self.rescan(out);
         }
         for (file, seen) in batch.files.iter() {
             match seen.last {
-                Last::Left => out.extend(self.known.remove(file).as_ref().map(departed)),
+                Last::Left => {
+                    let known = self.known.remove(file);
+                    if let Some(guest) = known.as_ref().filter(|peer| peer.is_guest) {
+                        // It held its record open for its whole life.
+                        self.dir.end_beat(guest.incarnation);
+                    }
+                    out.extend(known.as_ref().map(departed));
+                }
                 Last::Came => self.look_at(file, vantage, out)?,
             }
         }
@@ -163,7 +158,7 @@ impl PeerWatch {
         for (file, seen) in batch.files.iter() {
             if seen.was_closed
                 && seen.last == Last::Left
-                && self.known.get(file).is_some()
+                && self.known.get(file).is_some_and(|peer| !peer.is_guest)
                 && matches!(self.dir.examine(file, vantage)?, Finding::Live(_))
             {
                 return Ok(true);
@@ -175,14 +170,18 @@ impl PeerWatch {
     /// Takes up what the record in `file` tells now.
     fn look_at(&mut self, file: &str, vantage: Vantage, out: &mut Vec<PeerChange>) -> Result<(), BusError> {
         let now = match self.dir.examine(file, vantage)? {
-            Finding::Live(record) => Some(record),
+            Finding::Live(record) | Finding::Suspended(record) => Some(record),
             Finding::Absent | Finding::Junk | Finding::Dead(_) => None,
         };
-        let before = self.known.get(file);
-        if now.as_ref().map(|peer| peer.incarnation) == before.map(|peer| peer.incarnation) {
+        let before = self.known.remove(file);
+        if let (Some(now), Some(before)) = (&now, &before)
+            && is_unchanged(now, before)
+        {
+            self.known.insert(file, now.clone());
             return Ok(());
         }
-        out.extend(self.known.remove(file).as_ref().map(departed));
+        let goes_on = |before: &&PeerRecord| now.as_ref().is_some_and(|now| is_same_member(now, before));
+        out.extend(before.as_ref().filter(|before| !goes_on(before)).map(departed));
         if let Some(peer) = now {
             out.push(PeerChange::Arrived(peer.clone()));
             self.known.insert(file, peer);
@@ -253,7 +252,8 @@ impl Batch {
         } else if is_record(file) {
             let before = self.files.get(file).is_some_and(|seen| seen.was_closed);
             let was_closed = before || flags.contains(ReadFlags::CLOSE_WRITE);
-            let last = if flags.contains(ReadFlags::MOVED_TO) { Last::Came } else { Last::Left };
+            let came = flags.intersects(ReadFlags::MOVED_TO | ReadFlags::CREATE);
+            let last = if came { Last::Came } else { Last::Left };
             self.files.insert(file, Seen { last, was_closed });
         }
     }
@@ -261,7 +261,9 @@ impl Batch {
 
 /// An inotify descriptor on the directory; none where the system has no instance or watch left.
 fn arm(dir: &BusDir) -> Result<Option<OwnedFd>, BusError> {
+    // A guest, which cannot rename without replacing, links its record into place.
     let flags = WatchFlags::MOVED_TO
+        | WatchFlags::CREATE
         | WatchFlags::MOVED_FROM
         | WatchFlags::DELETE
         | WatchFlags::CLOSE_WRITE
@@ -279,8 +281,4 @@ fn arm(dir: &BusDir) -> Result<Option<OwnedFd>, BusError> {
         Err(Errno::NOSPC | Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOSYS) => Ok(None),
         Err(error) => Err(BusError::from_io(dir.path(), "watching the bus", error)),
     }
-}
-
-fn departed(peer: &PeerRecord) -> PeerChange {
-    PeerChange::Departed { name: peer.name.clone(), incarnation: peer.incarnation }
 }

@@ -17,7 +17,7 @@ use std::time::Duration;
 use ipcm_core::trunk::{RelayConfig, TrunkError};
 
 use crate::bus::{BusDir, BusError, JoinError};
-use crate::info::Info;
+use crate::info::{Info, TransportKind};
 use crate::unix::Waker;
 
 mod program;
@@ -75,6 +75,12 @@ pub enum GatewayError {
     /// The bus cannot be used.
     #[error(transparent)]
     Bus(#[from] BusError),
+    /// The bus is not one over sockets.
+    #[error("a gateway needs a bus over Unix sockets; that at {} is over message files", path.display())]
+    OtherTransport {
+        /// The directory of the bus.
+        path: PathBuf,
+    },
     /// The bus was removed.
     #[error("the bus at {} is gone", path.display())]
     BusGone {
@@ -183,7 +189,7 @@ impl Gateway {
     ///
     /// Why the program could not be a peer; it has ended then, and been reaped.
     pub fn run_program(self, command: Command) -> Result<ExitStatus, GatewayError> {
-        let dir = BusDir::open(&self.info)?;
+        let dir = open(&self.info)?;
         let config = self.config.unwrap_or_else(RelayConfig::pipe);
         program::run(dir, config, self.greeting, self.waker.as_ref(), command)
     }
@@ -197,9 +203,17 @@ impl Gateway {
     ///
     /// Why the line cannot be opened, or that it did not come back, or that the bus is gone.
     pub fn run_serial(self, path: impl Into<PathBuf>, baud: Option<u32>) -> Result<(), GatewayError> {
-        let dir = BusDir::open(&self.info)?;
+        let dir = open(&self.info)?;
         let config = self.config.unwrap_or_else(RelayConfig::serial);
         let stop = self.waker.as_ref().map(AsFd::as_fd);
         serial::run(dir, config, self.absence, stop, &path.into(), baud)
+    }
+}
+
+/// Opens a bus that a gateway can be on.
+fn open(info: &Info) -> Result<BusDir, GatewayError> {
+    match info.transport() {
+        TransportKind::Unix => Ok(BusDir::open(info)?),
+        TransportKind::Files => Err(GatewayError::OtherTransport { path: info.route().to_owned() }),
     }
 }

@@ -14,6 +14,7 @@ use super::GatewayError;
 use super::pump::{Pump, Trunk, set_nonblocking};
 use crate::bus::BusDir;
 use crate::clock::{Monotonic, timespec_until};
+use crate::log;
 use crate::unix::Waker;
 
 /// How long what a guest had sent before its end is still sent to its peers.
@@ -143,7 +144,7 @@ impl Guest {
         self.output = None;
         let deadline = Monotonic.now() + END;
         if !has_ended(&self.pidfd, deadline) {
-            tracing::warn!(pid = self.child.id(), "the program did not end with its trunk and is killed");
+            log::warn!(pid = self.child.id(), "the program did not end with its trunk and is killed");
             let _ = self.child.kill();
         }
         self.child.wait().map_err(|source| GatewayError::System { doing: "wait for the program", source })

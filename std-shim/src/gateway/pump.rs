@@ -8,9 +8,11 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
 use super::GatewayError;
+use crate::bus::news::with_sources;
 use crate::bus::{BusDir, BusError, JoinError, PeerKind};
 use crate::clock::{Monotonic, timespec_until};
-use crate::unix::{UnixTransport, with_sources};
+use crate::log;
+use crate::unix::UnixTransport;
 
 /// Bytes read from the trunk at once: what a pipe holds.
 const READ: usize = 64 * 1024;
@@ -200,11 +202,11 @@ impl Pump {
                     }
                 },
                 RelayEvent::Ended(Loss::Broken(error)) => self.failure = Some(error.into()),
-                RelayEvent::Ended(loss) => tracing::info!(%loss, "the session of a guest is over"),
+                RelayEvent::Ended(loss) => log::info!(%loss, "the session of a guest is over"),
                 RelayEvent::BusGone => {
                     self.failure = Some(GatewayError::BusGone { path: self.dir.path().to_owned() });
                 }
-                event => tracing::info!(?event, "a guest"),
+                event => log::info!(?event, "a guest"),
             }
         }
         any
@@ -217,8 +219,11 @@ impl Pump {
         };
         // The watch is made first: see `UnixTransport::lift`.
         let presence = self.dir.presence();
-        let membership = self.dir.join(name, kind, request.incarnation)?;
-        UnixTransport::new(membership, presence).map_err(|error| JoinError::Bus {
+        let mut membership = self.dir.join(name, kind, request.incarnation)?;
+        // A bus over sockets gives every member one.
+        let listener = membership.take_listener().ok_or(Errno::NOTSUP);
+        let transport = listener.and_then(|listener| UnixTransport::new(membership, listener, presence));
+        transport.map_err(|error| JoinError::Bus {
             name: name.to_owned(),
             source: self.dir.error("joining", error),
         })
@@ -235,11 +240,11 @@ struct Ready {
 fn trouble(error: &JoinError) -> Trouble {
     match error {
         JoinError::Name { .. } => Trouble::Name,
-        JoinError::NameTaken { .. } => Trouble::NameTaken,
+        JoinError::NameTaken { .. } | JoinError::NameSuspended { .. } => Trouble::NameTaken,
         JoinError::Bus { source: BusError::Permission { .. } | BusError::NotAdmitted { .. }, .. } => {
             Trouble::NotPermitted
         }
-        JoinError::Bus { .. } => Trouble::Bus,
+        JoinError::Bus { .. } | JoinError::NotSuspended { .. } => Trouble::Bus,
     }
 }
 

@@ -16,6 +16,7 @@ use super::GatewayError;
 use super::pump::{Pump, Trunk, set_nonblocking};
 use crate::bus::BusDir;
 use crate::clock::Monotonic;
+use crate::log;
 
 /// How often a line that is away is looked for.
 const LOOK: Duration = Duration::from_millis(50);
@@ -38,7 +39,7 @@ pub(super) fn run(
         if line.is_none() {
             match open(path, baud) {
                 Ok(opened) => {
-                    tracing::info!(path = %path.display(), "the serial line is back");
+                    log::info!(path = %path.display(), "the serial line is back");
                     line = Some(opened);
                 }
                 Err(source) => {
@@ -60,11 +61,11 @@ pub(super) fn run(
         match pump.failure.take() {
             Some(gone @ GatewayError::BusGone { .. }) => return Err(gone),
             // It is told, and may do better: it is the line's fault as likely as its own.
-            Some(failure) => tracing::warn!(%failure, "a firmware"),
+            Some(failure) => log::warn!(%failure, "a firmware"),
             None => {}
         }
         if turned.is_closed {
-            tracing::warn!(path = %path.display(), "the serial line has gone away");
+            log::warn!(path = %path.display(), "the serial line has gone away");
             (line, away_since) = (None, Monotonic.now());
             pump.end_trunk();
         }

@@ -1,7 +1,7 @@
 //! What a handle is made of.
 
 use super::*;
-use crate::sys::shared_memory::Trust;
+use crate::Trust;
 
 /// What a [`Handle`] is made of.
 #[derive(Clone, Debug)]
@@ -44,6 +44,7 @@ impl HandleBuilder {
     }
 
     /// The process that starting the service returned.
+    #[cfg(target_os = "linux")]
     pub(crate) fn child_pid(mut self, pid: u32) -> Self {
         self.child_pid = Some(pid);
         self
@@ -51,9 +52,15 @@ impl HandleBuilder {
 
     /// The handle, which joins the bus at first use.
     pub fn build(self) -> Handle {
-        Handle { settings: self, joined: None, bus: None }
+        Handle {
+            settings: self,
+            joined: None,
+            #[cfg(target_os = "linux")]
+            bus: None,
+        }
     }
 
+    #[cfg(target_os = "linux")]
     /// The handle, which owns its bus: dropping it leaves the bus and then ends it.
     pub fn build_with_bus(self, bus: Bus) -> Handle {
         Handle { settings: self, joined: None, bus: Some(bus) }

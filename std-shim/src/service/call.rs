@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::reply::{Answers, Reply};
 use crate::clock::Monotonic;
 use crate::log;
-use crate::unix::UnixTransport;
+use crate::transport::BusTransport;
 
 /// A request as its handler sees it: to be answered now, later, or with a failure.
 ///
@@ -29,12 +29,12 @@ pub struct Call<'c> {
 
 /// The service's own membership of the bus, to talk to other peers.
 pub struct Context<'c> {
-    client: &'c mut Client<UnixTransport, Monotonic>,
+    client: &'c mut Client<BusTransport, Monotonic>,
     stop: &'c super::Stopper,
 }
 
 impl<'c> Context<'c> {
-    pub(super) fn new(client: &'c mut Client<UnixTransport, Monotonic>, stop: &'c super::Stopper) -> Self {
+    pub(super) fn new(client: &'c mut Client<BusTransport, Monotonic>, stop: &'c super::Stopper) -> Self {
         Self { client, stop }
     }
 

@@ -9,9 +9,10 @@ use ipcm_core::body::{EncodeError, encode_into};
 use ipcm_core::{Client, Clock, Instant, RemoteErrorKind, ReplyToken};
 use serde::Serialize;
 
+use crate::Waker;
 use crate::clock::Monotonic;
 use crate::log;
-use crate::unix::{UnixTransport, Waker};
+use crate::transport::BusTransport;
 
 /// The right to answer one request, later and from any thread. Dropped unused, it answers with a failure.
 #[must_use = "dropping a reply answers with a failure"]
@@ -130,7 +131,7 @@ impl Answers {
     }
 
     /// Hands the replies that were given to the client.
-    pub(super) fn deliver(&self, client: &mut Client<UnixTransport, Monotonic>) {
+    pub(super) fn deliver(&self, client: &mut Client<BusTransport, Monotonic>) {
         let answers = std::mem::take(&mut *lock(&self.queue.answers));
         for (token, answer) in answers {
             lock(&self.outstanding).remove(&token.key());

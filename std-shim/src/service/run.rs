@@ -1,8 +1,11 @@
 //! The loop of a service.
 
+use std::sync::OnceLock;
+
+use ipcm_core::transport::{SuspendError, Transport};
+
 use super::*;
-use crate::log;
-use crate::unix::Waker;
+use crate::{Waker, log};
 
 /// How long replies that were given are flushed when a service ends.
 const LAST_WORDS: Duration = Duration::from_secs(5);
@@ -46,6 +49,14 @@ pub enum ServiceError {
         /// What it did.
         what: String,
     },
+    /// It could not be suspended, and has left the bus.
+    #[error("the service {name:?} could not be suspended: {source}")]
+    Suspend {
+        /// The service.
+        name: String,
+        /// What kept it.
+        source: SuspendError,
+    },
     /// The service was not ready in time, and was ended.
     #[error("the service {name:?} was not ready in {timeout:?}")]
     NotReady {
@@ -59,25 +70,51 @@ pub enum ServiceError {
 /// Stops a running service from elsewhere: another thread, a signal handler's thread. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Stopper {
-    stopped: Arc<AtomicBool>,
+    wish: Arc<Wish>,
     waker: Waker,
+}
+
+/// That a service is to end, and how.
+#[derive(Debug, Default)]
+struct Wish {
+    stopped: AtomicBool,
+    /// How long its name is kept for the next life.
+    expiry: OnceLock<Duration>,
+    /// The transport can keep it.
+    can_suspend: bool,
 }
 
 impl Stopper {
     /// Ends the service after the present request. What it has answered is flushed first.
     pub fn stop(&self) {
-        self.stopped.store(true, Ordering::Release);
+        self.wish.stopped.store(true, Ordering::Release);
         self.waker.wake();
     }
 
+    /// Ends this life of the service after the present request, and keeps its name for `expiry`: what is sent
+    /// to it meanwhile comes to the service that [`reconnect`](Service::reconnect)s. Replies that are not given
+    /// by then are failures.
+    ///
+    /// # Errors
+    ///
+    /// [`SuspendError::Unsupported`] on Unix sockets; the service goes on then.
+    pub fn suspend(&self, expiry: Duration) -> Result<(), SuspendError> {
+        if !self.wish.can_suspend {
+            return Err(SuspendError::Unsupported);
+        }
+        let _ = self.wish.expiry.set(expiry);
+        self.stop();
+        Ok(())
+    }
+
     fn is_stopped(&self) -> bool {
-        self.stopped.load(Ordering::Acquire)
+        self.wish.stopped.load(Ordering::Acquire)
     }
 }
 
 /// A service that has joined its bus.
 pub(super) struct Running {
-    service: ipcm_core::Service<UnixTransport, Monotonic>,
+    service: ipcm_core::Service<BusTransport, Monotonic>,
     handler: CallHandler,
 }
 
@@ -112,15 +149,16 @@ impl Service {
     }
 
     pub(super) fn start(self) -> Result<Running, ServiceError> {
-        let mut client = joining::join(&self.info, &self.name, PeerKind::Service, self.config)?;
-        let failed = |error: rustix::io::Errno| ServiceError::System {
+        let mut client = joining::join(&self.info, &self.name, PeerKind::Service, self.config, self.life)?;
+        let failed = |error: std::io::Error| ServiceError::System {
             name: self.name.clone(),
             doing: "make a descriptor",
-            source: error.into(),
+            source: error,
         };
         client.transport_mut().set_trust(self.trust);
         let waker = client.transport_mut().waker().map_err(failed)?;
-        let stop = Stopper { stopped: Arc::new(AtomicBool::new(false)), waker: waker.clone() };
+        let can_suspend = client.transport().capabilities().suspend;
+        let stop = Stopper { wish: Arc::new(Wish { can_suspend, ..Wish::default() }), waker: waker.clone() };
         let mut service = ipcm_core::Service::new(client);
         if let Some(start) = self.on_start {
             let mut context = Context::new(service.client_mut(), &stop);
@@ -138,6 +176,7 @@ impl Service {
 }
 
 impl Running {
+    #[cfg(target_os = "linux")]
     pub(super) fn stopper(&self) -> Stopper {
         self.handler.stop.clone()
     }
@@ -157,6 +196,11 @@ impl Running {
         // A reply may have been given between the last look and the wish to end.
         self.handler.answers.deliver(self.service.client_mut());
         let client = self.service.client_mut();
+        if let Some(&expiry) = self.handler.stop.wish.expiry.get() {
+            let name = client.endpoint().name().to_string();
+            let suspended = joining::suspend(self.service.into_client(), expiry);
+            return suspended.map_err(|source| ServiceError::Suspend { name, source });
+        }
         let deadline = client.now() + LAST_WORDS;
         if !client.flush_all(deadline) {
             log::warn!(service = %client.endpoint().name(), "replies were left behind at the end");
@@ -165,10 +209,10 @@ impl Running {
     }
 }
 
-impl Handler<UnixTransport, Monotonic> for CallHandler {
+impl Handler<BusTransport, Monotonic> for CallHandler {
     fn handle_request(
         &mut self,
-        client: &mut Client<UnixTransport, Monotonic>,
+        client: &mut Client<BusTransport, Monotonic>,
         request: Request<'_>,
         token: ReplyToken,
     ) {
@@ -186,7 +230,7 @@ impl Handler<UnixTransport, Monotonic> for CallHandler {
         }
     }
 
-    fn handle_message(&mut self, client: &mut Client<UnixTransport, Monotonic>, message: Message) {
+    fn handle_message(&mut self, client: &mut Client<BusTransport, Monotonic>, message: Message) {
         let Some(on_message) = &mut self.on_message else { return };
         let mut context = Context::new(client, &self.stop);
         if let Err(payload) = catch_unwind(AssertUnwindSafe(|| on_message(&mut context, message))) {

@@ -51,6 +51,18 @@ impl ServiceThread {
         self.end()
     }
 
+    /// Suspends the service for `expiry` and waits for the end of this life of it; see [`Stopper::suspend`].
+    ///
+    /// # Errors
+    ///
+    /// [`ServiceError::Suspend`], or what else ended it.
+    pub fn suspend(mut self, expiry: std::time::Duration) -> Result<(), ServiceError> {
+        if let Err(source) = self.stop.suspend(expiry) {
+            return Err(ServiceError::Suspend { name: self.name.clone(), source });
+        }
+        self.end()
+    }
+
     fn end(&mut self) -> Result<(), ServiceError> {
         self.stop.stop();
         match self.thread.take().map(JoinHandle::join) {

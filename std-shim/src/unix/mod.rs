@@ -19,5 +19,4 @@ mod transport;
 mod waker;
 
 pub use transport::UnixTransport;
-pub(crate) use transport::with_sources;
 pub use waker::Waker;

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use ipcm_core::transport::{
-    Area, Capabilities, ConnectError, PeerChange, PeerState, PeerStatus, Progress, Transport, TransportEvent,
+    Area, Capabilities, ConnectError, PeerStatus, Progress, Transport, TransportEvent,
 };
 use ipcm_core::{Clock, Incarnation, Instant, LinkId, time};
 use rustix::io::Errno;
@@ -15,7 +15,7 @@ use super::connection::{Connection, Interest};
 use super::poller::{Found, Poller};
 use super::pool::{LARGE, SLOT};
 use super::waker::Waker;
-use crate::bus::{self, BusDir, BusError, Membership, PeerKind, PeerRecord, PeerWatch, Presence};
+use crate::bus::{self, BusDir, Membership, PeerKind, PeerRecord, PeerWatch, Presence, news};
 use crate::clock::Monotonic;
 use crate::log;
 use crate::sys::shared_memory::Trust;
@@ -30,6 +30,7 @@ const DESCRIPTOR_PAUSE: Duration = Duration::from_millis(50);
 pub struct UnixTransport {
     /// Dropped first: to leave does not wait for the descriptors to close.
     membership: Membership,
+    listener: OwnedFd,
     /// By the index of the link.
     connections: Vec<Option<Connection>>,
     poller: Poller,
@@ -52,9 +53,13 @@ pub struct UnixTransport {
 
 impl UnixTransport {
     /// The transport of a member, which reports the end of the bus if it has a `presence`.
-    pub(crate) fn new(membership: Membership, presence: Option<Presence>) -> rustix::io::Result<Self> {
+    pub(crate) fn new(
+        membership: Membership,
+        listener: OwnedFd,
+        presence: Option<Presence>,
+    ) -> rustix::io::Result<Self> {
         let poller = Poller::new()?;
-        poller.add_listener(membership.listener())?;
+        poller.add_listener(listener.as_fd())?;
         if let Some(presence) = &presence {
             poller.add_presence(presence.fd())?;
         }
@@ -71,6 +76,7 @@ impl UnixTransport {
             interval: bus::POLL_INTERVAL,
             accept_again: None,
             trust: None,
+            listener,
             membership,
         })
     }
@@ -199,14 +205,14 @@ impl UnixTransport {
     /// Stops accepting for a while: there is no descriptor left, and the epoll would report for ever.
     fn pause_accepting(&mut self) {
         log::warn!(peer = self.membership.name(), "no file descriptor left to accept a connection");
-        let _ = self.poller.set_listening(self.membership.listener(), false);
+        let _ = self.poller.set_listening(self.listener.as_fd(), false);
         self.accept_again = Some(Monotonic.now() + DESCRIPTOR_PAUSE);
     }
 
     fn resume_accepting(&mut self) {
         if self.accept_again.is_some_and(|again| again <= Monotonic.now()) {
             self.accept_again = None;
-            let _ = self.poller.set_listening(self.membership.listener(), true);
+            let _ = self.poller.set_listening(self.listener.as_fd(), true);
         }
     }
 
@@ -253,15 +259,7 @@ impl UnixTransport {
             log::warn!(%error, "the peers of the bus cannot be watched");
         }
         for change in self.changes.drain(..) {
-            self.events.push_back(match change {
-                bus::PeerChange::Arrived(peer) => arrived(&peer),
-                bus::PeerChange::Departed { name, incarnation } => TransportEvent::Peer(PeerChange {
-                    name: name.into(),
-                    incarnation,
-                    state: PeerState::Gone,
-                }),
-                bus::PeerChange::BusGone => TransportEvent::BusGone,
-            });
+            self.events.push_back(news::told(change));
         }
     }
 }
@@ -279,18 +277,18 @@ impl Transport for UnixTransport {
     }
 
     fn connect(&mut self, link: LinkId, peer: &str) -> Result<PeerStatus, ConnectError> {
-        let record = self.dir().lookup(peer).map_err(bus_error)?.ok_or(ConnectError::NoSuchPeer)?;
+        let record = self.dir().lookup(peer).map_err(news::bus_error)?.ok_or(ConnectError::NoSuchPeer)?;
         let socket = self.dir().connect(&record).map_err(connect_error)?;
         let io = |error: Errno| ConnectError::Bus(error.to_string());
         let connection =
             Connection::new(link, self.lift(socket), Self::PACKET, true, self.trust).map_err(io)?;
         self.insert(connection).map_err(io)?;
-        Ok(status(&record))
+        Ok(news::status(&record))
     }
 
     fn accept(&mut self, link: LinkId) -> bool {
         let socket = loop {
-            match accept_with(self.membership.listener(), SocketFlags::CLOEXEC) {
+            match accept_with(self.listener.as_fd(), SocketFlags::CLOEXEC) {
                 Ok(socket) => break socket,
                 Err(Errno::INTR | Errno::CONNABORTED) => {}
                 Err(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
@@ -310,7 +308,7 @@ impl Transport for UnixTransport {
     }
 
     fn reject(&mut self) {
-        let _ = accept_with(self.membership.listener(), SocketFlags::CLOEXEC);
+        let _ = accept_with(self.listener.as_fd(), SocketFlags::CLOEXEC);
     }
 
     fn authenticate(&mut self, link: LinkId, name: &str, incarnation: Incarnation) -> bool {
@@ -445,11 +443,11 @@ impl Transport for UnixTransport {
     }
 
     fn find(&mut self, peer: &str) -> Result<Option<PeerStatus>, ConnectError> {
-        Ok(self.dir().lookup(peer).map_err(bus_error)?.as_ref().map(status))
+        Ok(self.dir().lookup(peer).map_err(news::bus_error)?.as_ref().map(news::status))
     }
 
     fn peers(&mut self) -> Result<Vec<String>, ConnectError> {
-        let peers = self.dir().peers().map_err(bus_error)?;
+        let peers = self.dir().peers().map_err(news::bus_error)?;
         let names = peers.iter().map(|peer| peer.name().to_owned());
         Ok(names.filter(|name| name != self.membership.name()).collect())
     }
@@ -458,32 +456,15 @@ impl Transport for UnixTransport {
         if self.watch.is_some() {
             return Ok(());
         }
-        let watch = self.dir().watch().map_err(bus_error)?;
+        let watch = self.dir().watch().map_err(news::bus_error)?;
         if let Some(fd) = watch.fd() {
             let added = self.poller.add_watch(fd);
-            added.map_err(|error| bus_error(self.dir().error("watching the bus", error)))?;
+            added.map_err(|error| news::bus_error(self.dir().error("watching the bus", error)))?;
         }
         let others = watch.known().filter(|peer| peer.name() != self.membership.name());
-        self.events.extend(others.map(arrived));
+        self.events.extend(others.map(news::arrived));
         self.watch = Some(watch);
         Ok(())
-    }
-}
-
-fn status(record: &PeerRecord) -> PeerStatus {
-    PeerStatus { incarnation: record.incarnation(), state: PeerState::Active, pid: Some(record.pid()) }
-}
-
-fn arrived(peer: &PeerRecord) -> TransportEvent {
-    let (name, incarnation) = (peer.name().into(), peer.incarnation());
-    TransportEvent::Peer(PeerChange { name, incarnation, state: PeerState::Active })
-}
-
-fn bus_error(error: BusError) -> ConnectError {
-    let detail = with_sources(&error);
-    match error {
-        BusError::Permission { .. } | BusError::NotAdmitted { .. } => ConnectError::NotPermitted(detail),
-        _ => ConnectError::Bus(detail),
     }
 }
 
@@ -492,18 +473,6 @@ fn connect_error(error: bus::ConnectError) -> ConnectError {
         bus::ConnectError::Backlog { .. } => ConnectError::Busy,
         bus::ConnectError::Gone { .. } => ConnectError::NoSuchPeer,
         bus::ConnectError::Impostor { .. } => ConnectError::NotPermitted(error.to_string()),
-        bus::ConnectError::Bus { source, .. } => bus_error(source),
+        bus::ConnectError::Bus { source, .. } => news::bus_error(source),
     }
-}
-
-/// An error with what caused it, in one line.
-pub(crate) fn with_sources(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

@@ -21,7 +21,7 @@ impl Waker {
         let _ = rustix::io::write(&*self.0, &1u64.to_ne_bytes());
     }
 
-    pub(super) fn clear(&self) {
+    pub(crate) fn clear(&self) {
         let _ = rustix::io::read(&*self.0, &mut [0u8; 8]);
     }
 }

@@ -44,6 +44,13 @@ fn main() {
             serve(Service::echo(&info, name));
         }
         "join" => join(&info, name, &lines),
+        "suspend" => {
+            let mut handle = Handle::builder(&info, "nobody").name(name).build();
+            handle.join().expect("the bus is there");
+            say("ready");
+            handle.suspend(Duration::from_secs(3600)).expect("the bus is one of files");
+            say("suspended");
+        }
         "fork" => fork(&info, name, &lines),
         "race for a name" => race_for_name(&info, name, &lines),
         "race for a bus" => race_for_bus(&info, &lines),
@@ -54,7 +61,7 @@ fn main() {
         "call without long files" => call_without(Resource::Fsize, 4096, &info, name, &lines),
         "wait without a wall clock" => wait_without_wall_clock(&info, name, &lines),
         "start a process" => start_process(&info, name, &lines),
-        "own a bus" => own_bus(&lines),
+        "own a bus" => own_bus(&info, &lines),
         "gateway" => gateway(&info, name),
         other => panic!("there is no part {other:?}"),
     }
@@ -147,7 +154,7 @@ fn race_for_bus(info: &Info, lines: &Receiver<String>) {
     say("ready");
     let Ok(gate) = lines.recv() else { return };
     await_gate(&gate);
-    let made = Bus::builder().path(info.route()).create();
+    let made = Bus::builder().transport(info.transport()).path(info.route()).create();
     match &made {
         Ok(_) => say("won"),
         Err(ipcm::BusError::Owned { .. }) => say("owned"),
@@ -250,6 +257,10 @@ fn call(info: &Info, service: &str, lines: &Receiver<String>) {
                 handle.send_request(service, &Ask::Hold(number), None).expect("it can be sent");
                 say("sent");
             }
+            "message" => {
+                handle.send_message(service, &number, AMPLE).expect("it takes messages");
+                say("sent");
+            }
             // The process waits in the kernel, as little as it can, until its time is up.
             "wait" => {
                 handle.sync_request::<u64>(service, &Ask::Number(1), AMPLE).expect("it answers");
@@ -345,8 +356,8 @@ fn gateway(info: &Info, name: &str) {
 }
 
 /// Owns a bus until it is told to drop it or is killed.
-fn own_bus(lines: &Receiver<String>) {
-    let bus = Bus::spawn().expect("a bus can be made");
+fn own_bus(info: &Info, lines: &Receiver<String>) {
+    let bus = Bus::builder().transport(info.transport()).create().expect("a bus can be made");
     say("ready");
     say(&bus.info().to_string());
     let _ = lines.recv();

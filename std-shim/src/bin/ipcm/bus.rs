@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use ipcm::Bus;
+use ipcm::{Bus, TransportKind};
 use serde_json::json;
 
 use crate::arguments::{Format, operands};
@@ -37,6 +37,15 @@ pub(crate) struct NewArguments {
     /// it is cleared away.
     #[arg(long, value_name = "P")]
     path: Option<PathBuf>,
+    /// Move the bytes by message files instead of Unix sockets
+    #[arg(long)]
+    files: bool,
+    /// Let guests join that have nothing but the directory; needs --files
+    #[arg(long, requires = "files")]
+    guests: bool,
+    /// Have every message file on the disk before it counts; needs --files
+    #[arg(long, requires = "files")]
+    fsync: bool,
     #[command(flatten)]
     format: Format,
 }
@@ -69,6 +78,9 @@ fn make(arguments: NewArguments) -> Result<(), Failure> {
     let mut builder = Bus::builder().guard(false);
     if let Some(path) = arguments.path {
         builder = builder.path(path);
+    }
+    if arguments.files {
+        builder = builder.transport(TransportKind::Files).guests(arguments.guests).fsync(arguments.fsync);
     }
     let bus = builder.create()?;
     let info = bus.info();

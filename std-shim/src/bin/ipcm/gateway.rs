@@ -86,7 +86,9 @@ impl From<GatewayError> for Failure {
     fn from(error: GatewayError) -> Self {
         match error {
             GatewayError::Bus(error) => error.into(),
-            GatewayError::BusGone { .. } | GatewayError::Join(_) => Self::caused(Kind::Bus, &error),
+            GatewayError::BusGone { .. } | GatewayError::OtherTransport { .. } | GatewayError::Join(_) => {
+                Self::caused(Kind::Bus, &error)
+            }
             GatewayError::NotJoined { .. } => Self::caused(Kind::TimedOut, &error),
             GatewayError::System { .. } => Self::caused(Kind::Other, &error),
             _ => Self::caused(Kind::Guest, &error),

@@ -1,6 +1,7 @@
 //! Processes that die in the middle of a change on disk.
 
 use super::super::dir::BusDir;
+use super::super::medium::Medium;
 use super::super::users::Users;
 use super::child::Child;
 use super::{TestBus, fresh};
@@ -119,7 +120,10 @@ fn the_next_temporary_bus_clears_away_those_whose_owners_were_killed() {
     let in_use =
         TempDir::with_prefix_in(format!("ipcm-{}-", rustix::process::geteuid().as_raw()), base.path())
             .unwrap();
-    let persistent = BusDir::create(&in_use.path().join("../other"), &Users::Owner, false).unwrap().dir;
+    let persistent =
+        BusDir::create(&in_use.path().join("../other"), &Users::Owner, (Medium::Unix, false), false)
+            .unwrap()
+            .dir;
 
     let mut next = spawn();
     let new = next.hear().unwrap();

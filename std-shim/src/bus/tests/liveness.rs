@@ -1,8 +1,8 @@
 //! Who counts as alive.
 
+use super::super::change::PeerChange;
 use super::super::process_id::ProcessId;
 use super::super::record::{MAX_SIZE, PeerRecord};
-use super::super::watch::PeerChange;
 use super::{TestBus, fresh, wait_readable};
 use crate::Users;
 use crate::sys::ofd;

@@ -10,6 +10,7 @@ mod users;
 mod watch;
 
 use super::dir::BusDir;
+use super::medium::Medium;
 use super::membership::Membership;
 use super::record::PeerKind;
 use super::users::Users;
@@ -40,7 +41,7 @@ impl TestBus {
         let parent = TempDir::new().unwrap();
         let route = parent.path().join(path);
         std::fs::create_dir_all(route.parent().unwrap()).unwrap();
-        let dir = BusDir::create(&route, &users, false).unwrap().dir;
+        let dir = BusDir::create(&route, &users, (Medium::Unix, false), false).unwrap().dir;
         Self { parent, dir }
     }
 

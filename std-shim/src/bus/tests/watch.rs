@@ -1,7 +1,8 @@
 //! Changes among peers, told by the kernel.
 
+use super::super::change::PeerChange;
 use super::super::membership::Membership;
-use super::super::watch::{PeerChange, PeerWatch};
+use super::super::watch::PeerWatch;
 use super::{TestBus, wait_readable};
 use std::fs;
 

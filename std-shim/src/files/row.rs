@@ -1,0 +1,196 @@
+//! [`Row`]: the files of one direction of a link, in order, as one of its two ends sees them.
+
+use std::fmt::Write;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read, Write as _};
+use std::path::Path;
+
+use super::entry::{Entry, Kind, Side, Wire, draft};
+
+/// The most that is read of a file that is no packet.
+const SMALL: u64 = 1024;
+
+/// The files of one direction of a link.
+#[derive(Debug)]
+pub(super) struct Row {
+    wire: Wire,
+    /// The end that reads.
+    to: Side,
+    /// The path of the mailbox and a separator; then a file's name while it is in use.
+    path: String,
+    /// How much of `path` is the mailbox.
+    mailbox: usize,
+    /// The path of a file that is still being written.
+    draft: String,
+    /// The place of the next file.
+    next: u64,
+    /// Every file is on the disk before it counts.
+    durable: bool,
+}
+
+impl Row {
+    /// The row to the end `to` of a link, which is in `mailbox`; `next` is the place of the next file.
+    pub(super) fn new(mailbox: &Path, wire: Wire, to: Side, next: u64, durable: bool) -> Self {
+        // The route of a bus is UTF-8.
+        let mut path = mailbox.to_str().unwrap_or_default().to_owned();
+        path.push('/');
+        let (mailbox, mut unfinished) = (path.len(), path.clone());
+        draft(&mut unfinished, wire, to);
+        Self { wire, to, path, mailbox, draft: unfinished, next, durable }
+    }
+
+    /// The place of the next file.
+    pub(super) fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// Puts the next file there, in one step.
+    pub(super) fn put(&mut self, kind: Kind, bytes: &[u8]) -> io::Result<()> {
+        self.name(self.next, kind);
+        put(Path::new(&self.draft), Path::new(&self.path), bytes, self.durable)?;
+        self.next += 1;
+        Ok(())
+    }
+
+    /// Takes the next packet into `buffer`; `None` if there is none. A packet longer than the buffer, which
+    /// nobody of ours sends, is an error of the kind [`ErrorKind::InvalidData`].
+    pub(super) fn take(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        self.name(self.next, Kind::Packet);
+        let mut file = match File::open(&self.path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let mut n = 0;
+        // A file gives all it has at once, but for a signal or a host that gives less than it was asked for.
+        loop {
+            match file.read(&mut buffer[n..]) {
+                Ok(0) => break,
+                Ok(more) => n += more,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if n == buffer.len() && file.read(&mut [0])? > 0 {
+            return Err(ErrorKind::InvalidData.into());
+        }
+        self.remove_next(Kind::Packet)?;
+        Ok(Some(n))
+    }
+
+    /// Whether the next file is there and of this kind.
+    pub(super) fn is_next(&mut self, kind: Kind) -> bool {
+        self.has(self.next, kind)
+    }
+
+    /// Removes the next file and goes on behind it.
+    pub(super) fn remove_next(&mut self, kind: Kind) -> io::Result<()> {
+        self.name(self.next, kind);
+        fs::remove_file(&self.path)?;
+        self.next += 1;
+        Ok(())
+    }
+
+    /// Reads and removes the next file, if it is there and of this kind, and goes on behind it.
+    pub(super) fn take_small(&mut self, kind: Kind) -> Option<Vec<u8>> {
+        self.name(self.next, kind);
+        let mut bytes = Vec::new();
+        File::open(&self.path).ok()?.take(SMALL).read_to_end(&mut bytes).ok()?;
+        self.remove_next(kind).ok()?;
+        Some(bytes)
+    }
+
+    /// Whether the packet at this place is there.
+    pub(super) fn has_packet(&mut self, place: u64) -> bool {
+        self.has(place, Kind::Packet)
+    }
+
+    fn has(&mut self, place: u64, kind: Kind) -> bool {
+        self.name(place, kind);
+        fs::symlink_metadata(&self.path).is_ok()
+    }
+
+    fn name(&mut self, place: u64, kind: Kind) {
+        self.path.truncate(self.mailbox);
+        let _ = write!(self.path, "{}", Entry::Row(self.wire, self.to, place, kind));
+    }
+}
+
+/// Writes a file by way of `draft`, so that it is whole when it has its name.
+pub(super) fn put(draft: &Path, path: &Path, bytes: &[u8], durable: bool) -> io::Result<()> {
+    let written = File::create(draft).and_then(|mut file| {
+        file.write_all(bytes)?;
+        if durable {
+            file.sync_all()?;
+        }
+        fs::rename(draft, path)
+    });
+    match written {
+        Ok(()) if durable => sync_directory(path),
+        Ok(()) => Ok(()),
+        Err(error) => {
+            let _ = fs::remove_file(draft);
+            Err(error)
+        }
+    }
+}
+
+/// Has the name of a file on the disk.
+fn sync_directory(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(directory) => File::open(directory)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Clause B2.
+    #[test]
+    fn a_row_gives_its_packets_in_order_each_once() {
+        for durable in [false, true] {
+            let mailbox = tempfile::tempdir().unwrap();
+            let row = || Row::new(mailbox.path(), Wire(7), Side::Callee, 0, durable);
+            let (mut sender, mut reader) = (row(), row());
+            let mut buffer = [0; 8];
+            assert_eq!(reader.take(&mut buffer).unwrap(), None);
+            for text in [&b"one"[..], b"", b"12345678"] {
+                sender.put(Kind::Packet, text).unwrap();
+            }
+            sender.put(Kind::End, b"").unwrap();
+            for text in [&b"one"[..], b"", b"12345678"] {
+                assert!(!reader.is_next(Kind::End));
+                assert_eq!(reader.take(&mut buffer).unwrap(), Some(text.len()));
+                assert_eq!(&buffer[..text.len()], text);
+            }
+            assert_eq!(reader.take(&mut buffer).unwrap(), None);
+            assert!(reader.is_next(Kind::End));
+            reader.remove_next(Kind::End).unwrap();
+            assert_eq!(std::fs::read_dir(mailbox.path()).unwrap().count(), 0);
+        }
+    }
+
+    /// Fault X9.
+    #[test]
+    fn a_packet_longer_than_the_buffer_is_an_error() {
+        let mailbox = tempfile::tempdir().unwrap();
+        let mut row = Row::new(mailbox.path(), Wire(7), Side::Callee, 0, false);
+        row.put(Kind::Packet, &[0; 9]).unwrap();
+        let mut reader = Row::new(mailbox.path(), Wire(7), Side::Callee, 0, false);
+        assert_eq!(reader.take(&mut [0; 8]).unwrap_err().kind(), ErrorKind::InvalidData);
+    }
+
+    /// Clause B3.
+    #[test]
+    fn what_cannot_be_put_there_leaves_nothing_behind() {
+        let mailbox = tempfile::tempdir().unwrap();
+        let mut row = Row::new(mailbox.path(), Wire(7), Side::Callee, 0, false);
+        // The name is taken by a directory that is not empty.
+        let path = mailbox.path().join(Entry::Row(Wire(7), Side::Callee, 0, Kind::Packet).to_string());
+        std::fs::create_dir_all(path.join("x")).unwrap();
+        row.put(Kind::Packet, b"text").unwrap_err();
+        assert_eq!((row.next(), std::fs::read_dir(mailbox.path()).unwrap().count()), (0, 1));
+    }
+}
