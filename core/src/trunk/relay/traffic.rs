@@ -87,7 +87,7 @@ impl<T: Transport> Side<T> {
             return;
         }
         if self.packet.is_empty() {
-            self.packet = vec![0; T::PACKET];
+            self.packet = vec![0; T::BUFFER];
         }
         match member.transport.receive(held.id, &mut self.packet) {
             Progress::Moved(n) => {
