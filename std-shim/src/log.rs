@@ -1,7 +1,7 @@
 //! What is logged: by `tracing`, or not at all where that feature is off.
 
 #[cfg(feature = "tracing")]
-pub(crate) use tracing::{error, info, warn};
+pub(crate) use tracing::{error, warn};
 
 /// Takes what `tracing`'s macros take, in the forms that are used here, and does nothing.
 #[cfg(not(feature = "tracing"))]
@@ -9,10 +9,6 @@ macro_rules! unlogged {
     ($message:literal) => {
         ()
     };
-    (?$value:ident, $($rest:tt)+) => {{
-        let _ = &$value;
-        $crate::log::unlogged!($($rest)+)
-    }};
     (%$value:ident, $($rest:tt)+) => {{
         let _ = &$value;
         $crate::log::unlogged!($($rest)+)
@@ -24,4 +20,4 @@ macro_rules! unlogged {
 }
 
 #[cfg(not(feature = "tracing"))]
-pub(crate) use {unlogged, unlogged as error, unlogged as info, unlogged as warn};
+pub(crate) use {unlogged, unlogged as error, unlogged as warn};

@@ -202,11 +202,14 @@ impl Pump {
                     }
                 },
                 RelayEvent::Ended(Loss::Broken(error)) => self.failure = Some(error.into()),
-                RelayEvent::Ended(loss) => log::info!(%loss, "the session of a guest is over"),
+                RelayEvent::Ended(loss) => log::warn!(%loss, "the session of a guest is over"),
                 RelayEvent::BusGone => {
                     self.failure = Some(GatewayError::BusGone { path: self.dir.path().to_owned() });
                 }
-                event => log::info!(?event, "a guest"),
+                RelayEvent::Left => {
+                    log::warn!("a guest that was silent for too long is a member no more")
+                }
+                _ => {}
             }
         }
         any

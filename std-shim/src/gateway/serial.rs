@@ -39,7 +39,7 @@ pub(super) fn run(
         if line.is_none() {
             match open(path, baud) {
                 Ok(opened) => {
-                    log::info!(path = %path.display(), "the serial line is back");
+                    log::warn!(path = %path.display(), "the serial line is back");
                     line = Some(opened);
                 }
                 Err(source) => {
