@@ -91,8 +91,9 @@ pub struct Client<T, C> {
     received: u64,
     /// The last turn brought something.
     is_busy: bool,
-    /// What the clock said last.
+    /// What the clock said last, and whether something has come since then.
     recent: Instant,
+    is_stale: bool,
     /// What the clock had said when the last wait began.
     looked: Instant,
     /// When all links were looked at last.
@@ -192,6 +193,7 @@ impl<T: Transport, C: Clock> Client<T, C> {
             received: 0,
             is_busy: false,
             recent: Instant::ZERO,
+            is_stale: false,
             looked: Instant::ZERO,
             last_turn: Instant::ZERO,
             ends: 0,
@@ -233,6 +235,7 @@ impl<T: Transport, C: Clock> Client<T, C> {
 
     /// Reads the clock for what is about to be done.
     pub(crate) fn look_at_clock(&mut self) -> Instant {
+        self.is_stale = false;
         self.recent = self.clock.now();
         self.recent
     }
@@ -510,6 +513,9 @@ impl<T: Transport, C: Clock> Client<T, C> {
     /// Receives one packet of a link, waiting for it if the transport can wait for one link alone.
     pub(crate) fn receive_or_wait(&mut self, link: LinkId, until: Option<Instant>) -> Progress {
         self.prepare_packet();
+        if self.is_stale {
+            self.look_at_clock();
+        }
         let progress = self.transport.receive_or_wait(link, &mut self.packet, self.recent, until);
         self.take_progress(link, progress)
     }

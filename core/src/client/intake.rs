@@ -173,7 +173,9 @@ impl<T: Transport, C: Clock> Client<T, C> {
     /// A packet of `n` bytes is to be taken in.
     fn take_packet(&mut self, link: LinkId, n: usize) {
         self.last_link = Some(link);
-        let came = self.look_at_clock();
+        // Only a service has use for the time at which a packet came. One who waits on looks at the clock then.
+        let came = if self.serves { self.look_at_clock() } else { self.recent };
+        self.is_stale = !self.serves;
         self.area = if n >= T::LARGE { self.transport.take_area(link) } else { None };
         self.rest = Some(Rest { link, came, taken: 0, len: n });
         if self.eager {
