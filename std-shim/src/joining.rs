@@ -83,9 +83,9 @@ pub(crate) fn join_failed(error: &JoinError) -> SendError {
     SendError::Bus { detail: with_sources(error) }
 }
 
-/// A life that no other has.
+/// A life that no other has, from the randomness of the system.
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn random_incarnation() -> Incarnation {
+pub fn random_incarnation() -> Incarnation {
     use std::hash::{BuildHasher, RandomState};
     // Its keys are the one source of the host's randomness that the standard library has.
     let state = RandomState::new();
@@ -93,9 +93,9 @@ pub(crate) fn random_incarnation() -> Incarnation {
     Incarnation::from_random(bits.to_ne_bytes())
 }
 
-/// A life that no other has.
+/// A life that no other has, from the randomness of the system.
 #[cfg(target_os = "linux")]
-pub(crate) fn random_incarnation() -> Incarnation {
+pub fn random_incarnation() -> Incarnation {
     let mut bytes = [0; 16];
     let mut filled = 0;
     while filled < bytes.len() {

@@ -42,7 +42,9 @@ mod process;
 mod service;
 #[cfg(target_os = "linux")]
 mod shared;
-#[cfg(target_os = "linux")]
+#[cfg(target_os = "wasi")]
+mod stdio;
+#[cfg(any(target_os = "linux", target_os = "wasi"))]
 mod sys;
 mod transport;
 #[cfg(target_os = "linux")]
@@ -67,6 +69,7 @@ pub use ipcm_core::{
     Overflow, ProtocolError, Refusal, RemoteError, RemoteErrorKind, RequestError, RequestId, Response,
     SendError,
 };
+pub use joining::random_incarnation;
 #[cfg(target_os = "linux")]
 pub use process::ServiceProcess;
 #[cfg(target_os = "linux")]
@@ -77,6 +80,8 @@ pub use shared::SharedHandle;
 /// A guest has no memory that it shares.
 #[cfg(not(target_os = "linux"))]
 pub(crate) use std::convert::Infallible as Trust;
+#[cfg(target_os = "wasi")]
+pub use stdio::StdioStream;
 #[cfg(target_os = "linux")]
 pub use sys::shared_memory::Trust;
 pub use transport::BusTransport;

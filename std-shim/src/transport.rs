@@ -7,10 +7,13 @@ use std::time::Duration;
 use ipcm_core::transport::{
     Area, Capabilities, ConnectError, Parting, PeerStatus, Progress, SuspendError, Transport, TransportEvent,
 };
-use ipcm_core::{Incarnation, Instant, LinkId, Message};
+use ipcm_core::{Client, Config, Incarnation, Instant, LinkId, Message};
 
-use crate::bus::PeerRecord;
+use crate::bus::{JoinError, PeerKind, PeerRecord};
+use crate::clock::Monotonic;
 use crate::files::FilesTransport;
+use crate::info::Info;
+use crate::joining::{self, Life};
 #[cfg(target_os = "linux")]
 use crate::unix::UnixTransport;
 use crate::{Trust, Waker};
@@ -36,6 +39,21 @@ macro_rules! each {
 }
 
 impl BusTransport {
+    /// Joins the bus as `name` and gives the core's client of that member, for programs that run on other transports
+    /// as well. [`Handle`](crate::Handle) and [`Service`](crate::Service) join by themselves.
+    ///
+    /// # Errors
+    ///
+    /// Why the bus would not have the member.
+    pub fn join(
+        info: &Info,
+        name: &str,
+        kind: PeerKind,
+        config: Config,
+    ) -> Result<Client<Self, Monotonic>, JoinError> {
+        joining::join(info, name, kind, config, Life::First)
+    }
+
     /// What the bus knows of this member.
     pub fn record(&self) -> &PeerRecord {
         each!(self, transport => transport.record())

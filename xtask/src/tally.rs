@@ -38,7 +38,7 @@ impl Tally {
 
     /// Takes note of tests that did not run at all, and says so.
     pub(crate) fn skip(&mut self, what: &str, why: &str) {
-        println!("SKIPPED: {what}: {why}\n");
+        println!("### NOT RUN, required: {what}. {why} ###\n");
         self.ignored += 1;
     }
 

@@ -36,6 +36,9 @@ pub(crate) fn run(options: &Options) -> ExitCode {
     if let Some(folder) = firmware::build(&mut steps, &mut tally) {
         host_tests.env("IPCM_FIRMWARE", folder);
     }
+    if let Some(guest) = wasi::guest(&mut steps, &mut tally) {
+        guest.tell(&mut host_tests);
+    }
     run_tests(&mut steps, &mut tally, "host tests", &mut host_tests);
     let tests = "test --package ipcm-core --all-targets --no-fail-fast -- --show-output";
     run_tests(&mut steps, &mut tally, "core tests", &mut cargo(tests));
