@@ -2,12 +2,16 @@
 //! `cargo xtask wasi` builds the guest and says where it and the engines are.
 
 use std::ffi::OsString;
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
 use std::process::{Command, ExitStatus};
 use std::thread::JoinHandle;
 
-use ipcm::{Bus, Gateway, GatewayError, Handle, Service};
-use ipcm_tests::{AMPLE, Ask, Peer, obedient, within};
+use ipcm::{Bus, Gateway, GatewayError, Handle, Service, TransportKind};
+use ipcm_tests::{AMPLE, Ask, Peer, obedient, proc, raw, within};
 use ipcm_wasi_demo::Order;
+use rustix::process::Signal;
+use tempfile::TempDir;
 
 /// The guest and what runs it.
 #[derive(Clone, Debug)]
@@ -33,24 +37,61 @@ fn engines() -> Vec<Engine> {
 }
 
 impl Engine {
-    /// The engine runs the guest with these arguments.
-    fn command(&self, arguments: &[&str]) -> Command {
+    /// The engine runs the guest with these arguments; it has the directory of the bus, if it is of message files.
+    fn command(&self, bus: &Bus, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.words[0]);
-        command.args(&self.words[1..]).arg(&self.guest).args(arguments);
+        command.args(&self.words[1..]);
+        if bus.info().transport() == TransportKind::Files {
+            command.arg("--dir").arg(format!("{0}::{0}", bus.info().route().display()));
+        }
+        command.arg(&self.guest).args(arguments);
         command
     }
 
-    /// A gateway of the bus that runs a guest.
-    fn by_gateway(&self, bus: &Bus, name: &str) -> JoinHandle<Result<ExitStatus, GatewayError>> {
-        let command = self.command(&["--gateway", name]);
+    /// A process that runs a guest on a bus of message files.
+    fn by_files(&self, bus: &Bus, name: &str) -> Peer {
+        Peer::launch(self.command(bus, &[&bus.info().to_string(), name]))
+    }
+
+    /// A gateway that runs a guest, and how the process of the guest is known.
+    fn by_gateway(&self, bus: &Bus, name: &str) -> ByGateway {
+        let folder = tempfile::tempdir().unwrap();
+        let pid = folder.path().join("pid");
+        let engine = self.command(bus, &["--gateway", name]);
+        let mut command = Command::new("sh");
+        command.args(["-c", r#"echo $$ > "$0"; exec "$@""#]).arg(&pid);
+        command.arg(engine.get_program()).args(engine.get_args());
         let gateway = Gateway::new(bus.info()).greeting(AMPLE);
-        std::thread::spawn(move || gateway.run_program(command))
+        let thread = std::thread::spawn(move || gateway.run_program(command));
+        ByGateway { thread, pid, _folder: folder }
     }
 }
 
-/// A handle called "native" that has found the guest, and the parrot.
+/// A gateway that runs a guest.
+struct ByGateway {
+    thread: JoinHandle<Result<ExitStatus, GatewayError>>,
+    pid: PathBuf,
+    _folder: TempDir,
+}
+
+impl ByGateway {
+    /// The process of the guest, which has joined.
+    fn pid(&self) -> u32 {
+        std::fs::read_to_string(&self.pid).unwrap().trim().parse().unwrap()
+    }
+
+    fn end(self) -> Result<ExitStatus, GatewayError> {
+        self.thread.join().unwrap()
+    }
+}
+
+/// A bus of message files that guests may join.
+fn bus_for_guests() -> Bus {
+    Bus::builder().transport(TransportKind::Files).guests(true).create().unwrap()
+}
+
+/// A handle called "native" that has found the guest.
 fn native(bus: &Bus) -> Handle {
-    Handle::new(bus.info(), "parrot").wait_ready(AMPLE).unwrap();
     let mut handle = Handle::builder(bus.info(), "guest").name("native").build();
     handle.wait_ready(AMPLE).unwrap();
     handle
@@ -60,8 +101,12 @@ fn told<A: serde::de::DeserializeOwned>(handle: &mut Handle, order: &Order) -> A
     handle.sync_request("guest", order, AMPLE).unwrap()
 }
 
-/// What a full peer does. There are "echo", "service" and another guest, "parrot".
-fn is_a_full_peer(bus: &Bus, handle: &mut Handle) {
+/// What a full peer does. There is another guest, "parrot".
+fn is_a_full_peer(bus: &Bus) {
+    let _echo = Service::echo(bus.info(), "echo").spawn().unwrap();
+    let _service = obedient::service(bus.info(), "service", || {}).spawn().unwrap();
+    Handle::new(bus.info(), "parrot").wait_ready(AMPLE).unwrap();
+    let handle = &mut native(bus);
     // It serves, whatever the size.
     for size in [0, 1, 1000, 100_000] {
         let bytes: Vec<u8> = (0..size).map(|at: u32| at as u8).collect();
@@ -95,23 +140,94 @@ fn is_a_full_peer(bus: &Bus, handle: &mut Handle) {
     await_change(handle, false);
 }
 
+/// Takes its leave of a guest in the middle of a call that has no deadline, which ends nevertheless.
+fn ends_in_a_call(bus: &Bus, leave: impl FnOnce(&mut Handle)) {
+    let mut handle = native(bus);
+    let held = handle.send_request("guest", &Order::Hold, None).unwrap();
+    // It has taken the request before this one.
+    assert_eq!(told::<String>(&mut handle, &Order::Say("yes".into())), "guest: yes");
+    leave(&mut handle);
+    assert!(raw::is_gone(&handle.await_response(held, None)));
+}
+
+/// Sends an order that is not answered.
+fn send(handle: &mut Handle, order: &Order) {
+    handle.send_request("guest", order, None).unwrap();
+}
+
 /// Clause H2.
 #[test]
 fn a_guest_by_a_gateway_is_a_full_peer() {
     for engine in engines() {
         let _watchdog = within(120);
-        println!("{}", engine.name);
         let bus = Bus::spawn().unwrap();
-        let _echo = Service::echo(bus.info(), "echo").spawn().unwrap();
-        let _service = obedient::service(bus.info(), "service", || {}).spawn().unwrap();
-        let parrot = engine.by_gateway(&bus, "parrot");
-        let guest = engine.by_gateway(&bus, "guest");
-        let mut handle = native(&bus);
-        is_a_full_peer(&bus, &mut handle);
-        drop(handle);
+        let guests = ["parrot", "guest"].map(|name| engine.by_gateway(&bus, name));
+        is_a_full_peer(&bus);
         std::fs::remove_dir_all(bus.info().route()).unwrap();
-        for guest in [parrot, guest] {
-            assert!(matches!(guest.join().unwrap(), Err(GatewayError::BusGone { .. })));
+        for guest in guests {
+            assert!(matches!(guest.end(), Err(GatewayError::BusGone { .. })), "{}", engine.name);
         }
+    }
+}
+
+/// Clause H2. Clause E1. Clause E4.
+#[test]
+fn the_sudden_end_of_a_guest_by_a_gateway_is_noticed_at_once() {
+    for engine in engines() {
+        let _watchdog = within(120);
+        let bus = Bus::spawn().unwrap();
+        for (order, code) in [(Order::Exit(3), 3), (Order::Trap, 134)] {
+            let guest = engine.by_gateway(&bus, "guest");
+            ends_in_a_call(&bus, |handle| send(handle, &order));
+            assert_eq!(guest.end().unwrap().code(), Some(code), "{}", engine.name);
+        }
+        let guest = engine.by_gateway(&bus, "guest");
+        ends_in_a_call(&bus, |_| proc::signal(guest.pid(), Signal::KILL));
+        assert_eq!(guest.end().unwrap().signal(), Some(9), "{}", engine.name);
+    }
+}
+
+/// Clause H2.
+#[test]
+fn a_guest_by_message_files_is_a_full_peer() {
+    for engine in engines() {
+        let _watchdog = within(120);
+        let bus = bus_for_guests();
+        let mut guests = ["parrot", "guest"].map(|name| engine.by_files(&bus, name));
+        is_a_full_peer(&bus);
+        std::fs::remove_dir_all(bus.info().route()).unwrap();
+        for guest in &mut guests {
+            assert!(guest.wait().success(), "{}", engine.name);
+        }
+    }
+}
+
+/// Clause H2. Clause E1: the host closes the record of its guest, which native peers hear of.
+#[test]
+fn the_sudden_end_of_a_guest_by_message_files_is_noticed() {
+    for engine in engines() {
+        let _watchdog = within(120);
+        for (order, code) in [(Order::Exit(3), 3), (Order::Trap, 134)] {
+            let bus = bus_for_guests();
+            let mut guest = engine.by_files(&bus, "guest");
+            ends_in_a_call(&bus, |handle| send(handle, &order));
+            assert_eq!(guest.wait().code(), Some(code), "{}", engine.name);
+        }
+        let bus = bus_for_guests();
+        let mut guest = engine.by_files(&bus, "guest");
+        ends_in_a_call(&bus, |_| guest.kill());
+    }
+}
+
+/// A guest that has no such directory is told so.
+#[test]
+fn a_guest_without_its_directory_says_so() {
+    for engine in engines() {
+        let bus = Bus::spawn().unwrap();
+        let info = r#"["files","postcard","/no/such/bus"]"#;
+        let output = engine.command(&bus, &[info]).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains("/no/such/bus"), "{said}");
     }
 }
