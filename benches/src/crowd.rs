@@ -7,7 +7,7 @@
 use std::io;
 use std::path::Path;
 use std::sync::Barrier;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -15,6 +15,7 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 
 use crate::child::Server;
 use crate::contender::{Client, Contender};
+use crate::failures::{Failures, Field};
 use crate::ipcm::Ipcm;
 use crate::placement::Placement;
 use crate::statistics::{median, quantile, quartiles};
@@ -22,6 +23,9 @@ use crate::statistics::{median, quantile, quartiles};
 /// What every client sends, in bytes.
 const LEN: usize = 32;
 const STACK: usize = 512 * 1024;
+
+/// A sample takes no longer than this if there are clients that have not been served yet.
+const LONGEST: Duration = Duration::from_secs(2);
 
 const WARMING: u8 = 0;
 const MEASURING: u8 = 1;
@@ -36,7 +40,7 @@ pub struct Plan<'a> {
     pub clients: &'a [usize],
     /// Where clients and server run.
     pub placement: Placement,
-    /// How long the clients of one sample are measured; they run half as long before.
+    /// How long the clients of one sample are measured, or until each was served; they run half as long before.
     pub time: Duration,
     /// Samples of each contender and number of clients.
     pub rounds: usize,
@@ -105,18 +109,23 @@ pub fn raise_descriptor_limit() -> io::Result<()> {
 /// Measures, the contenders interleaved. The calling thread must already be pinned to the clients' CPU.
 ///
 /// # Errors
-/// The first failure of a server or client.
-pub fn run(plan: &Plan<'_>) -> io::Result<Vec<Row>> {
+/// The first failure of a server or client that may not fail.
+pub fn run(plan: &Plan<'_>, failures: &mut Failures) -> io::Result<Vec<Row>> {
     let mut rows = Vec::new();
     for &clients in plan.clients {
         let mut samples = vec![Vec::with_capacity(plan.rounds); plan.contenders.len()];
+        let mut field = Field::new(plan.contenders, failures);
         for round in 0..plan.rounds {
             for turn in 0..plan.contenders.len() {
                 let at = (turn + round) % plan.contenders.len();
-                if clients > plan.contenders[at].most_clients() {
+                if clients > plan.contenders[at].most_clients() || !field.has(at) {
                     continue;
                 }
-                samples[at].push(sample(plan, plan.contenders[at], clients)?);
+                let sample = sample(plan, plan.contenders[at], clients);
+                match field.allow(at, format_args!("{clients} clients"), sample)? {
+                    Some(sample) => samples[at].push(sample),
+                    None => samples[at].clear(),
+                }
             }
         }
         let measured = plan.contenders.iter().zip(&samples).filter(|(_, own)| !own.is_empty());
@@ -143,12 +152,13 @@ struct Sample {
 fn sample(plan: &Plan<'_>, contender: &dyn Contender, clients: usize) -> io::Result<Sample> {
     let server = Server::start(contender, plan.placement)?;
     let phase = AtomicU8::new(WARMING);
+    let served = AtomicUsize::new(0);
     let connected = Barrier::new(clients + 1);
     thread::scope(|scope| {
         let mut threads = Vec::with_capacity(clients);
         for _ in 0..clients {
             let builder = thread::Builder::new().stack_size(STACK);
-            let one = || call(contender, &server, &phase, &connected);
+            let one = || call(contender, &server, &phase, &served, &connected);
             threads.push(builder.spawn_scoped(scope, one).expect("the system has room for a thread"));
         }
         connected.wait();
@@ -156,6 +166,9 @@ fn sample(plan: &Plan<'_>, contender: &dyn Contender, clients: usize) -> io::Res
         let begin = Instant::now();
         phase.store(MEASURING, Ordering::Relaxed);
         thread::sleep(plan.time);
+        while served.load(Ordering::Relaxed) < clients && begin.elapsed() < LONGEST {
+            thread::sleep(Duration::from_millis(10));
+        }
         phase.store(STOPPED, Ordering::Relaxed);
         let elapsed = begin.elapsed().as_secs_f64();
 
@@ -164,7 +177,7 @@ fn sample(plan: &Plan<'_>, contender: &dyn Contender, clients: usize) -> io::Res
             nanoseconds.extend(thread.join().expect("a client does not panic")?);
         }
         if nanoseconds.is_empty() {
-            return Err(io::Error::other(format!("{}, {clients} clients: no round trip", contender.name())));
+            return Err(io::Error::other("no round trip in the time"));
         }
         nanoseconds.sort_unstable();
         let [p50, p99] = [0.5, 0.99].map(|q| quantile(&nanoseconds, q) as f64);
@@ -172,11 +185,12 @@ fn sample(plan: &Plan<'_>, contender: &dyn Contender, clients: usize) -> io::Res
     })
 }
 
-/// One client: the times of the round trips that it began while they were measured.
+/// One client, which counts itself once it is served: the times of the round trips that it began while they were measured.
 fn call(
     contender: &dyn Contender,
     server: &Server,
     phase: &AtomicU8,
+    served: &AtomicUsize,
     connected: &Barrier,
 ) -> io::Result<Vec<u64>> {
     let client = contender.connect(server.directory()).and_then(|mut client| {
@@ -194,6 +208,9 @@ fn call(
         let before = Instant::now();
         client.round_trip(LEN)?;
         if now == MEASURING {
+            if nanoseconds.is_empty() {
+                served.fetch_add(1, Ordering::Relaxed);
+            }
             nanoseconds.push(before.elapsed().as_nanos() as u64);
         }
     }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::child::Server;
 use crate::contender::Contender;
+use crate::failures::{Failures, Field};
 use crate::placement::Placement;
 use crate::statistics::{median, quartiles};
 
@@ -42,20 +43,29 @@ impl Row {
 /// Kills a server of each contender in turn, `repetitions` times. The first contender is the floor.
 ///
 /// # Errors
-/// The first failure of a server or client.
+/// The first failure of a server or client that may not fail.
 pub fn run(
     contenders: &[&'static dyn Contender],
     placement: Placement,
     repetitions: usize,
+    failures: &mut Failures,
 ) -> io::Result<Vec<Row>> {
+    let mut field = Field::new(contenders, failures);
     let mut times = vec![Vec::with_capacity(repetitions); contenders.len()];
     for repetition in 0..repetitions {
         for turn in 0..contenders.len() {
             let at = (turn + repetition) % contenders.len();
-            times[at].push(once(contenders[at], placement)?.as_secs_f64() * 1e6);
+            if !field.has(at) {
+                continue;
+            }
+            match field.allow(at, "notice of the end", once(contenders[at], placement))? {
+                Some(time) => times[at].push(time.as_secs_f64() * 1e6),
+                None => times[at].clear(),
+            }
         }
     }
-    let rows = contenders.iter().zip(&times).map(|(contender, own)| Row {
+    let measured = contenders.iter().zip(&times).filter(|(_, own)| !own.is_empty());
+    let rows = measured.map(|(contender, own)| Row {
         name: contender.name(),
         repetitions,
         noticed_us: quartiles(own.iter().copied()),
@@ -82,8 +92,6 @@ fn once(contender: &dyn Contender, placement: Placement) -> io::Result<Duration>
         killer.thread().unpark();
         let killed = killer.join().expect("the killer does not panic")?;
         result?;
-        noticed
-            .checked_duration_since(killed)
-            .ok_or_else(|| io::Error::other(format!("{}: the end came before the kill", contender.name())))
+        noticed.checked_duration_since(killed).ok_or_else(|| io::Error::other("the end came before the kill"))
     })
 }

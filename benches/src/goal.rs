@@ -182,6 +182,26 @@ mod tests {
     }
 
     #[test]
+    fn the_best_peer_is_the_one_nearest_to_what_is_wanted_and_the_first_of_equals() {
+        let peers = [("slow", 3.0), ("fast", 1.5), ("as fast", 1.5), ("middling", 2.0)];
+        let of = |target| Goal::new("P0", "something", target, 1.0).beside(peers).best_peer;
+        assert_eq!(of(Target::at_most(1.0, Unit::Times)), Some(("fast", 1.5)));
+        assert_eq!(of(Target::at_least(1.0, Unit::Times)), Some(("slow", 3.0)));
+    }
+
+    #[test]
+    fn the_best_peer_has_a_column_and_is_a_dash_if_there_is_none() {
+        let goal = Goal::new("P0", "something", Target::at_most(2.0, Unit::Times), 1.0);
+        let alone = goal.clone().beside([]);
+        assert_eq!((alone.best_peer, alone.to_json()["best_peer"].is_null()), (None, true));
+        let beside = goal.beside([("other", 1.25)]);
+        assert_eq!(beside.to_json()["best_peer"], json!({ "name": "other", "measured": 1.25 }));
+        let table = Table(&[alone, beside]).to_string();
+        let ends: Vec<&str> = table.lines().skip(1).take(2).map(|line| &line[line.len() - 28..]).collect();
+        assert_eq!(ends, [&format!("{:>23}  yes", "-"), &format!("{:>23}  yes", "other 1.25 x")]);
+    }
+
+    #[test]
     fn what_was_not_measured_is_neither_met_nor_missed() {
         let goal = Goal::new("P0", "nothing", Target::at_most(0.0, Unit::Each), None);
         assert_eq!(goal.is_met(), None);

@@ -119,14 +119,20 @@ impl Options {
         self.groups.is_empty() || self.groups.iter().any(|wanted| wanted == group)
     }
 
-    fn choose(&self, peers: &Peers) -> Vec<&'static dyn Contender> {
+    /// Fails if a word is in no name.
+    fn choose(&self, peers: &Peers) -> io::Result<Vec<&'static dyn Contender>> {
+        let all = peers.contenders;
+        if let Some(word) = self.only.iter().find(|word| !all.iter().any(|peer| peer.name().contains(*word)))
+        {
+            return Err(io::Error::new(io::ErrorKind::NotFound, format!("no peer has {word:?} in its name")));
+        }
         let wanted = |name: &str| self.only.is_empty() || self.only.iter().any(|word| name.contains(word));
-        peers.contenders.iter().copied().filter(|peer| wanted(peer.name())).collect()
+        Ok(all.iter().copied().filter(|peer| wanted(peer.name())).collect())
     }
 }
 
 fn run(options: &Options, peers: &Peers) -> io::Result<()> {
-    let chosen = options.choose(peers);
+    let chosen = options.choose(peers)?;
     let effort = options.effort.beside(chosen.len());
     let _watchdog = Watchdog::start(effort.limit)?;
     crowd::raise_descriptor_limit()?;
@@ -148,21 +154,23 @@ fn run(options: &Options, peers: &Peers) -> io::Result<()> {
         charts::write(dir, &progress.figures)?;
     }
 
-    let Progress { goals, figures, .. } = progress;
+    let Progress { goals, figures, failures, .. } = progress;
+    let failed = failures.seen().iter().map(|failure| (failure.name, failure.why.as_str()));
+    let not_measured = peers.absent.iter().copied().chain(failed);
     if options.json {
-        let absent = peers.absent.iter().map(|(name, why)| json!({ "name": name, "why": why }));
+        let not_measured = not_measured.map(|(name, why)| json!({ "name": name, "why": why }));
         let goals: Vec<Value> = goals.iter().map(Goal::to_json).collect();
         let figures = figures.to_json();
         println!(
             "{:#}",
-            json!({ "goals": goals, "figures": figures, "not_measured": absent.collect::<Value>() })
+            json!({ "goals": goals, "figures": figures, "not_measured": not_measured.collect::<Value>() })
         );
     } else {
         println!("{}", Table(&goals));
         if !peers.contenders.is_empty() {
             println!("\n{figures}");
         }
-        for (name, why) in peers.absent {
+        for (name, why) in not_measured {
             println!("NOT MEASURED: {name}: {why}");
         }
         println!("both sides on CPU {}, {:.0} s", placement.client, begin.elapsed().as_secs_f64());

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use crate::allocations;
 use crate::child::Server;
 use crate::contender::{Client, Contender};
+use crate::failures::{Failures, Field};
 use crate::placement::Placement;
 use crate::statistics::{median, quantile, quartiles};
 use crate::usage::{Meter, Usage, resident_mib};
@@ -92,15 +93,17 @@ impl Row {
 /// Measures. The calling thread must already be pinned to the client's CPU.
 ///
 /// # Errors
-/// The first failure of a server or client.
-pub fn run(plan: &Plan<'_>) -> io::Result<Vec<Row>> {
+/// The first failure of a server or client that may not fail.
+pub fn run(plan: &Plan<'_>, failures: &mut Failures) -> io::Result<Vec<Row>> {
     let begin = Instant::now();
     let mut rounds = Vec::new();
+    let mut field = Field::new(plan.contenders, failures);
     while rounds.len() < plan.rounds && (rounds.len() < 3 || begin.elapsed() < plan.time) {
-        rounds.push(round(plan, rounds.len())?);
+        rounds.push(round(plan, rounds.len(), &mut field)?);
     }
     let cells = plan.sizes.len() * plan.contenders.len();
-    Ok((0..cells).filter_map(|cell| summarize(plan, &rounds, cell)).collect())
+    let whole = (0..cells).filter(|cell| field.has(cell % plan.contenders.len()));
+    Ok(whole.filter_map(|cell| summarize(plan, &rounds, cell)).collect())
 }
 
 /// What one contender did at one size in one round.
@@ -123,31 +126,39 @@ struct Pair {
     server: Server,
 }
 
-/// One sample for each size and contender, sizes outside; `None` if that contender cannot carry that size.
-fn round(plan: &Plan<'_>, number: usize) -> io::Result<Vec<Option<Sample>>> {
+/// One sample for each size and contender, sizes outside; `None` if that contender cannot carry that size or has failed.
+fn round(plan: &Plan<'_>, number: usize, field: &mut Field<'_>) -> io::Result<Vec<Option<Sample>>> {
     let mut pairs = Vec::new();
-    for contender in plan.contenders {
-        let server = Server::start(*contender, plan.placement)?;
-        pairs.push(Pair { client: contender.connect(server.directory())?, server });
+    for (at, contender) in plan.contenders.iter().enumerate() {
+        pairs.push(match field.has(at) {
+            true => field.allow(at, "start", Pair::start(*contender, plan.placement))?,
+            false => None,
+        });
     }
     let mut samples = vec![None; plan.sizes.len() * pairs.len()];
     for (at_size, &len) in plan.sizes.iter().enumerate() {
         for turn in 0..pairs.len() {
             let at = (turn + number) % pairs.len();
-            if len > plan.contenders[at].largest() {
+            let Some(pair) = pairs[at].as_mut().filter(|_| len <= plan.contenders[at].largest()) else {
                 continue;
+            };
+            let what = format_args!("{} of {len} bytes", plan.together);
+            let sample = field.allow(at, what, pair.sample(len, plan.together))?;
+            if sample.is_none() {
+                pairs[at] = None;
             }
-            let sample = pairs[at].sample(len, plan.together).map_err(|error| {
-                let name = plan.contenders[at].name();
-                io::Error::new(error.kind(), format!("{name}, {len} bytes: {error}"))
-            })?;
-            samples[at_size * pairs.len() + at] = Some(sample);
+            samples[at_size * pairs.len() + at] = sample;
         }
     }
     Ok(samples)
 }
 
 impl Pair {
+    fn start(contender: &dyn Contender, placement: Placement) -> io::Result<Self> {
+        let server = Server::start(contender, placement)?;
+        Ok(Self { client: contender.connect(server.directory())?, server })
+    }
+
     fn sample(&mut self, len: usize, together: usize) -> io::Result<Sample> {
         let most = trips(len * together);
         let warm_up = most / 10 + 5;

@@ -14,6 +14,7 @@
 //! syscalls, tracer      system calls per round trip, counted with ptrace
 //! pipeline, crowd       many requests outstanding; many clients
 //! growth, idle, size    beside much that is kept; while nothing happens; of a small program
+//! failures              contenders that failed, without which the others go on
 //! statistics            medians and quantiles of the above
 //! goals                 the program that measures all of this, with other libraries or without
 //! goal, plot            the table of what was to be reached; charts
@@ -27,6 +28,7 @@ pub mod child;
 pub mod contender;
 pub mod crowd;
 pub mod death;
+pub mod failures;
 pub mod goal;
 pub mod goals;
 pub mod growth;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use ipcm_benches::allocations::Counting;
 use ipcm_benches::child::{Watchdog, run_if_child};
 use ipcm_benches::contender::Contender;
+use ipcm_benches::failures::Failures;
 use ipcm_benches::in_place::InPlace;
 use ipcm_benches::ipcm::Ipcm;
 use ipcm_benches::placement::{Placement, pin};
@@ -122,6 +123,7 @@ fn run(options: &Options) -> io::Result<()> {
     let _watchdog = Watchdog::start(Duration::from_secs(2 * options.seconds + 60))?;
     pin(placement.client)?;
     let contenders = options.choose(CONTENDERS);
+    let mut failures = Failures::default();
     let mut report = Report { json: options.json.then(serde_json::Map::new) };
     report.placement(placement);
     if options.syscalls {
@@ -134,17 +136,18 @@ fn run(options: &Options) -> io::Result<()> {
         report.syscalls(&rows);
     }
     if options.death {
-        report.death(&death::run(&options.choose(MORTALS), placement, 30)?);
+        report.death(&death::run(&options.choose(MORTALS), placement, 30, &mut failures)?);
     }
     if options.latency {
-        report.latency(&latency::run(&latency::Plan {
+        let plan = latency::Plan {
             contenders: &contenders,
             sizes: &latency::SIZES,
             placement,
             time: Duration::from_secs(options.seconds),
             together: 1,
             rounds: options.rounds,
-        })?);
+        };
+        report.latency(&latency::run(&plan, &mut failures)?);
     }
     report.finish();
     Ok(())

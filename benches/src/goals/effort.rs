@@ -80,8 +80,6 @@ impl Effort {
         }
         let times = 1 + peers as u32 / 2;
         let [limit, latency, pipeline] = [self.limit, self.latency, self.pipeline].map(|time| time * times);
-        // Long enough for each of 512 clients of a slow one to be served.
-        let crowd_time = self.crowd_time.max(Duration::from_millis(200));
-        Self { limit, latency, pipeline, crowd_time, ..self }
+        Self { limit, latency, pipeline, ..self }
     }
 }

@@ -7,6 +7,7 @@ use super::figures::{Figures, Idle, SMALL};
 use crate::child::Server;
 use crate::contender::Contender;
 use crate::crowd::{self, Accompanied};
+use crate::failures::Failures;
 use crate::goal::{Goal, Target, Unit};
 use crate::growth::{self, Load};
 use crate::in_place::InPlace;
@@ -36,6 +37,7 @@ const CLIENTS: [usize; 4] = [1, 8, 64, 512];
 pub(super) struct Progress {
     pub(super) goals: Vec<Goal>,
     pub(super) figures: Figures,
+    pub(super) failures: Failures,
     effort: Effort,
     placement: Placement,
     peers: Vec<&'static dyn Contender>,
@@ -50,7 +52,8 @@ impl Progress {
         peers: Vec<&'static dyn Contender>,
         sizes: &'static [usize],
     ) -> Self {
-        Self { goals: Vec::new(), figures: Figures::default(), effort, placement, peers, sizes }
+        let (goals, figures, failures) = (Vec::new(), Figures::default(), Failures::allowed_to(&peers));
+        Self { goals, figures, failures, effort, placement, peers, sizes }
     }
 
     /// Adds a goal that peers have no part in.
@@ -84,24 +87,25 @@ impl Progress {
     }
 
     fn latency(
-        &self,
+        &mut self,
         contenders: &[&'static dyn Contender],
         sizes: &[usize],
     ) -> io::Result<Vec<latency::Row>> {
-        latency::run(&latency::Plan {
+        let plan = latency::Plan {
             contenders,
             sizes,
             together: 1,
             placement: self.placement,
             time: self.effort.latency,
             rounds: self.effort.rounds,
-        })
+        };
+        latency::run(&plan, &mut self.failures)
     }
 
     /// Round trips by size.
     fn p1(&mut self) -> io::Result<()> {
-        self.figures.latency =
-            self.latency(&self.among(&[&raw::STREAM, &raw::SEQPACKET, &InPlace]), self.sizes)?;
+        let contenders = self.among(&[&raw::STREAM, &raw::SEQPACKET, &InPlace]);
+        self.figures.latency = self.latency(&contenders, self.sizes)?;
         for (len, name, limit) in [
             (32, "32 B", 0.95),
             (1 << 10, "1 KiB", 0.95),
@@ -123,14 +127,15 @@ impl Progress {
 
     /// Many requests outstanding.
     fn p3(&mut self) -> io::Result<()> {
-        self.figures.together = latency::run(&latency::Plan {
+        let plan = latency::Plan {
             contenders: &self.among(&[&Coalesced]),
             sizes: &[SMALL],
             together: pipeline::WINDOW,
             placement: self.placement,
             time: self.effort.pipeline,
             rounds: self.effort.rounds,
-        })?;
+        };
+        self.figures.together = latency::run(&plan, &mut self.failures)?;
         let rows = &self.figures.together;
         let rates: Vec<_> = rows.iter().map(|row| (row.name, Figures::rate(row))).collect();
         let ratios: Vec<_> = rows.iter().map(|row| (row.name, 1.0 / row.ratio[1])).collect();
@@ -150,13 +155,14 @@ impl Progress {
 
     /// Many clients.
     fn p4(&mut self) -> io::Result<()> {
-        self.figures.crowds = crowd::run(&crowd::Plan {
+        let plan = crowd::Plan {
             contenders: &self.among(&[&raw::STREAM_EPOLL]),
             clients: &CLIENTS,
             placement: self.placement,
             time: self.effort.crowd_time,
             rounds: self.effort.crowd_rounds,
-        })?;
+        };
+        self.figures.crowds = crowd::run(&plan, &mut self.failures)?;
         for clients in [64, 512] {
             let what = format!("rate with {clients} clients to raw stream, epoll server");
             let ratios = self.figures.of_crowd(clients, |row| row.ratio[1]);
@@ -168,7 +174,9 @@ impl Progress {
         let mut taxes = Vec::new();
         for contender in self.among(&[]) {
             if contender.most_clients() >= 512 {
-                taxes.push((contender.name(), self.growth(contender, Load::Idle(0), Load::Idle(511))?));
+                let ratio = self.growth(contender, Load::Idle(0), Load::Idle(511));
+                let ratio = self.failures.allow(contender, "511 idle clients", ratio)?;
+                taxes.extend(ratio.map(|ratio| (contender.name(), ratio)));
             }
         }
         self.figures.taxes.clone_from(&taxes);
@@ -179,10 +187,12 @@ impl Progress {
     /// What a round trip costs, and what doing nothing costs.
     fn p5(&mut self) -> io::Result<()> {
         if self.figures.latency.is_empty() {
-            self.figures.latency = self.latency(&self.among(&[&raw::STREAM]), &[SMALL])?;
+            let contenders = self.among(&[&raw::STREAM]);
+            self.figures.latency = self.latency(&contenders, &[SMALL])?;
         }
         for contender in self.among(&[&raw::STREAM]) {
-            self.figures.syscalls.push(syscalls::count(contender, SMALL, self.placement)?);
+            let row = syscalls::count(contender, SMALL, self.placement);
+            self.figures.syscalls.extend(self.failures.allow(contender, "system calls", row)?);
         }
         // Whole calls: traced, a round trip takes so long that what is done once a millisecond shows.
         let calls: Vec<_> =
@@ -200,8 +210,9 @@ impl Progress {
 
         for contender in self.among(&[]) {
             if contender.notices_end() {
-                let wake_ups = idle::run(contender, self.placement, self.effort.idle)?;
-                self.figures.idle.push(Idle { name: contender.name(), wake_ups });
+                let wake_ups = idle::run(contender, self.placement, self.effort.idle);
+                let wake_ups = self.failures.allow(contender, "wake-ups", wake_ups)?;
+                self.figures.idle.extend(wake_ups.map(|wake_ups| Idle { name: contender.name(), wake_ups }));
             }
         }
         let of_idle = |figure: fn(&idle::WakeUps) -> f64| {
@@ -217,11 +228,11 @@ impl Progress {
     /// Death of the service.
     fn p6(&mut self) -> io::Result<()> {
         let target = Target::at_most(1.1, Unit::Times);
-        let rows = death::run(&[&Notice, &Ipcm], self.placement, self.effort.deaths)?;
+        let rows = death::run(&[&Notice, &Ipcm], self.placement, self.effort.deaths, &mut self.failures)?;
         self.add("P6", "SIGKILL until noticed, to a bare socket to the same process", target, rows[1].ratio);
         let mut mortals = self.among(&[&raw::SEQPACKET]);
         mortals.retain(|contender| contender.notices_end());
-        self.figures.deaths = death::run(&mortals, self.placement, self.effort.deaths)?;
+        self.figures.deaths = death::run(&mortals, self.placement, self.effort.deaths, &mut self.failures)?;
         let ratios: Vec<_> = self.figures.deaths.iter().map(|row| (row.name, row.ratio)).collect();
         let what = "SIGKILL until noticed, to a raw server, which is smaller";
         self.add_beside("P6", what, target, ratios);
