@@ -13,6 +13,7 @@ const PIECE: usize = 4096;
 
 /// Standard input and output as the stream of a trunk, for a guest in WebAssembly. Nothing else may read and print.
 ///
+/// It does not work under runtimes that, asked what is ready now, always say nothing, as node's does.
 /// Whether it can write without waiting is the runtime's word. One that always says so has the guest wait for its
 /// gateway when that does not read.
 #[derive(Debug, Default)]

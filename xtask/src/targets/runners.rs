@@ -55,7 +55,11 @@ impl Node {
 
     fn find() -> Option<Self> {
         let load = ["--no-warnings", "-e", "new (require('node:wasi').WASI)({ version: 'preview1' })"];
-        let options: [&'static [&'static str]; 2] = [&["--no-warnings"], &["--no-warnings", OLD_NODE]];
+        // Without the first, node's own calls into the system interface spoil its memory: nodejs/node issue 53087.
+        let options: [&'static [&'static str]; 2] = [
+            &["--no-turbo-fast-api-calls", "--no-warnings"],
+            &["--no-turbo-fast-api-calls", "--no-warnings", OLD_NODE],
+        ];
         let works = |options: &&[&str]| succeeds(Command::new("node").args(*options).args(load));
         options.into_iter().find(works).map(|options| Self { options })
     }
