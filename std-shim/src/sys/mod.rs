@@ -3,6 +3,8 @@
 #[cfg(target_os = "linux")]
 pub(crate) mod ofd;
 #[cfg(target_os = "linux")]
+pub(crate) mod returns;
+#[cfg(target_os = "linux")]
 pub(crate) mod shared_memory;
 #[cfg(target_os = "wasi")]
 pub(crate) mod wasi;

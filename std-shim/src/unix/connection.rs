@@ -15,6 +15,7 @@ use super::note::SHORTEST_PACKET;
 use super::pool::LARGE;
 use super::sharing::{Sharing, Taken, first_packet};
 use crate::clock::{Monotonic, timespec_until};
+use crate::sys::returns::covered;
 use crate::sys::shared_memory::Trust;
 
 /// How long a plain blocking receive waits before the rest of the member is looked at as well.
@@ -131,7 +132,7 @@ impl Connection {
         }
         loop {
             let packet = &bytes[..first_packet(bytes.len(), self.packet)];
-            match send(&self.socket, packet, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+            match covered(send(&self.socket, packet, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)) {
                 Ok(n) => return Progress::Moved(n),
                 Err(Errno::INTR) => {}
                 Err(Errno::MSGSIZE) if packet.len() > SMALLEST_PACKET => self.packet = packet.len() / 2,
@@ -197,7 +198,7 @@ impl Connection {
                 sharing if sharing.expects_files() => sharing.receive_files(&self.socket, buffer, flags),
                 _ => recv(&self.socket, &mut *buffer, flags | RecvFlags::TRUNC).map(|(_, n)| n),
             };
-            match received {
+            match covered(received) {
                 Ok(0) => return Progress::Closed,
                 // Longer than any packet of ours: the rest is lost, and with it the stream.
                 Ok(n) if n > buffer.len() => return Progress::Closed,

@@ -9,6 +9,7 @@ use rustix::io::Errno;
 
 use super::connection::{Connection, Interest};
 use crate::clock::{Monotonic, timespec_until};
+use crate::sys::returns::covered;
 
 /// Events that one system call fetches.
 const BATCH: usize = 64;
@@ -121,7 +122,7 @@ impl Poller {
         });
         self.found.clear();
         let mut events = [MaybeUninit::uninit(); BATCH];
-        match epoll::wait(&self.epoll, &mut events[..], timeout.as_ref()) {
+        match covered(epoll::wait(&self.epoll, &mut events[..], timeout.as_ref())) {
             Ok((events, _)) => self.found.extend(events.iter().rev().flat_map(|event| found(*event))),
             Err(Errno::INTR) => {}
             Err(error) => return Err(error),

@@ -15,6 +15,7 @@ use rustix::net::{
 use super::note::{Note, SHORTEST_PACKET};
 use super::pool::{Incoming, Outgoing, Pool, Received, SLOT, Slots};
 use crate::log;
+use crate::sys::returns::covered;
 use crate::sys::shared_memory::{OpenError, Trust};
 
 /// Descriptors that come with a note of memory: those of the data and of the control memory.
@@ -227,7 +228,7 @@ fn give(pool: &Pool, socket: &OwnedFd, slot: u8, len: usize) -> bool {
 /// Sends a note; false if the socket is full, or its end will be noticed by the next one who uses it.
 fn say(socket: &OwnedFd, note: Note) -> bool {
     loop {
-        match send(socket, &note.encode(), SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+        match covered(send(socket, &note.encode(), SendFlags::DONTWAIT | SendFlags::NOSIGNAL)) {
             Err(Errno::INTR) => {}
             said => return said.is_ok(),
         }
