@@ -185,7 +185,8 @@ fn sample(plan: &Plan<'_>, contender: &dyn Contender, clients: usize) -> io::Res
     })
 }
 
-/// One client, which counts itself once it is served: the times of the round trips that it began while they were measured.
+/// One client, which counts itself once it is served: the times of the round trips that began and ended while they were
+/// measured.
 fn call(
     contender: &dyn Contender,
     server: &Server,
@@ -207,7 +208,8 @@ fn call(
         }
         let before = Instant::now();
         client.round_trip(LEN)?;
-        if now == MEASURING {
+        // One that outlasts the measurement was held up by clients that were leaving.
+        if now == MEASURING && phase.load(Ordering::Relaxed) == MEASURING {
             if nanoseconds.is_empty() {
                 served.fetch_add(1, Ordering::Relaxed);
             }
