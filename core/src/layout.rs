@@ -50,6 +50,7 @@ pub enum FrameError {
 }
 
 /// The bytes before the body of a frame whose encoded head is this long: a multiple of 16.
+#[cfg(feature = "alloc")]
 pub(crate) const fn body_offset(head: usize) -> usize {
     (PREFIX + head).next_multiple_of(UNIT)
 }

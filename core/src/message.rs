@@ -106,6 +106,11 @@ impl Head {
         }
     }
 
+    /// How many units the encoded head and its prefix take.
+    pub(crate) fn units(&self) -> usize {
+        if self.fields().second.is_some() { 2 } else { 1 }
+    }
+
     /// Decodes a head of one or two units.
     #[inline]
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, FrameError> {
@@ -208,6 +213,7 @@ mod tests {
         for head in LARGEST {
             let bytes = head.encode(<[u8]>::to_vec);
             assert_eq!(Head::decode(&bytes), Ok(head));
+            assert_eq!(PREFIX + bytes.len(), head.units() * UNIT);
         }
     }
 

@@ -167,6 +167,12 @@ impl<S: AsRef<[Slot]> + AsMut<[Slot]>, H: AsRef<[u32]> + AsMut<[u32]>> Table<S, 
         self.slots.as_ref()[slot as usize].entry.as_ref().and_then(|entry| entry.deadline)
     }
 
+    // Out of line on small processors, for the size: each is in use several times.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    fn is_due_before(&self, slot: u32, other: u32) -> bool {
+        self.deadline(slot) < self.deadline(other)
+    }
+
     fn place(&mut self, at: usize, slot: u32) {
         self.heap.as_mut()[at] = slot;
         self.slots.as_mut()[slot as usize].place = at as u32;
@@ -176,10 +182,11 @@ impl<S: AsRef<[Slot]> + AsMut<[Slot]>, H: AsRef<[u32]> + AsMut<[u32]>> Table<S, 
         let slot = self.heaped()[at];
         while at > 0 {
             let parent = (at - 1) / 2;
-            if self.deadline(self.heaped()[parent]) <= self.deadline(slot) {
+            let parent_slot = self.heaped()[parent];
+            if !self.is_due_before(slot, parent_slot) {
                 break;
             }
-            self.place(at, self.heaped()[parent]);
+            self.place(at, parent_slot);
             at = parent;
         }
         self.place(at, slot);
@@ -191,10 +198,10 @@ impl<S: AsRef<[Slot]> + AsMut<[Slot]>, H: AsRef<[u32]> + AsMut<[u32]>> Table<S, 
             let left = 2 * at + 1;
             let Some(&left_slot) = self.heaped().get(left) else { break };
             let (child, child_slot) = match self.heaped().get(left + 1) {
-                Some(&right) if self.deadline(right) < self.deadline(left_slot) => (left + 1, right),
+                Some(&right) if self.is_due_before(right, left_slot) => (left + 1, right),
                 _ => (left, left_slot),
             };
-            if self.deadline(slot) <= self.deadline(child_slot) {
+            if !self.is_due_before(child_slot, slot) {
                 break;
             }
             self.place(at, child_slot);

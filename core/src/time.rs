@@ -25,6 +25,8 @@ impl Instant {
     }
 
     /// The moment so many microseconds later.
+    // Out of line on small processors, for the size.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub const fn plus_micros(self, micros: u64) -> Self {
         Self(self.0.saturating_add(micros.saturating_mul(1000)))
     }

@@ -15,8 +15,8 @@ pub(crate) const MANIFEST: &str = "firmware/Cargo.toml";
 /// Programs in whose size others are compared, and the most that the request/response path may add to `empty`.
 const SIZES: [(&str, Option<u32>); 5] = [
     ("empty", None),
-    ("link", Some(9 * 1024)),
-    ("line", Some(20 * 1024)),
+    ("link", Some(8 * 1024)),
+    ("line", Some(18 * 1024)),
     ("device", None),
     ("executor", None),
 ];

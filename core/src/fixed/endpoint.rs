@@ -83,7 +83,7 @@ impl<'s> Endpoint<'s> {
         outboxes: &'s mut [u8],
         limits: Limits,
     ) -> Self {
-        links.fill(Link::FREE);
+        links.iter_mut().for_each(|link| link.begin(State::Free, Instant::ZERO));
         let table = table.counting_from(incarnation.first_generation());
         let counters = Counters::default();
         Self { name, incarnation, links, table, serving, outboxes, limits, sequence: 0, counters, turn: 0 }
@@ -156,10 +156,10 @@ impl<'s> Endpoint<'s> {
     }
 
     /// The name of the peer that a link is to, until the peer has said hello.
-    pub(super) fn called(&self, link: LinkId) -> Option<&str> {
+    pub(super) fn called(&self, link: LinkId) -> Option<&[u8]> {
         let held = self.link(link).filter(|link| matches!(link.state, State::Calling))?;
         let end = (link.index() + 1) * self.limits.outbox;
-        core::str::from_utf8(&self.outboxes[end - usize::from(held.called)..end]).ok()
+        self.outboxes.get(end - usize::from(held.called)..end)
     }
 
     /// Takes in a connection of a peer that has yet to say hello; `None` when every link is in use.
@@ -242,7 +242,7 @@ impl<'s> Endpoint<'s> {
     pub(super) fn claim<'i>(&self, inbox: &'i Inbox<'_>, link: LinkId) -> Option<Hello<'i>> {
         self.link(link).filter(|held| matches!(held.state, State::Judging))?;
         let frame = inbox.given(link.index());
-        super::input::read_hello(&frame[body_at(frame).ok()?..])
+        super::hello::read(&frame[body_at(frame).ok()?..])
     }
 
     /// When [`poll_event`](Self::poll_event) must be called though nothing else happens; `None` is never.

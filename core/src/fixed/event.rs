@@ -117,7 +117,7 @@ impl<'i> Event<'i> {
                 Self::Ended { id, end: End::Failure { kind, detail: bytes } }
             }
             Self::Greeted { link, incarnation, .. } => {
-                let peer = super::input::read_hello(bytes).map_or("", |hello| hello.name);
+                let peer = super::hello::read(bytes).map_or("", |hello| hello.name);
                 Self::Greeted { link, peer, incarnation }
             }
             other => other,

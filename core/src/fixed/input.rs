@@ -5,12 +5,13 @@ use core::ops::Range;
 use super::endpoint::{Endpoint, PATIENCE};
 use super::error::LinkEnd;
 use super::event::{End, Event};
+use super::hello;
 use super::inbox::Inbox;
 use super::link::State;
 use crate::failure::Refusal;
 use crate::id::{LinkId, RequestId};
 use crate::layout::{PREFIX, body_at, cost};
-use crate::message::{Head, Hello, PROTOCOL_VERSION};
+use crate::message::{Head, PROTOCOL_VERSION};
 use crate::serving::Served;
 use crate::time::Instant;
 
@@ -100,9 +101,11 @@ impl Endpoint<'_> {
             self.say_refused(link, reason, LinkEnd::Version { theirs: version });
             return Ok(None);
         }
-        let hello = read_hello(body).ok_or(LinkEnd::BadHello)?;
+        let hello = hello::read(body).ok_or(LinkEnd::BadHello)?;
         let is_calling = matches!(self.links[link.index()].state, State::Calling);
-        if is_calling && self.called(link) != Some(hello.name) {
+        // Byte by byte, for the size: `memcmp` is more code.
+        let is_called = |name: &[u8]| name.iter().eq(hello.name.as_bytes());
+        if is_calling && !self.called(link).is_some_and(is_called) {
             return Err(LinkEnd::WrongPeer);
         }
         let held = &mut self.links[link.index()];
@@ -144,11 +147,4 @@ impl Endpoint<'_> {
         self.table.remove(id);
         Some(Event::Ended { id, end })
     }
-}
-
-/// Reads the body of a hello.
-pub(super) fn read_hello(body: &[u8]) -> Option<Hello<'_>> {
-    // Not through the body codec's guard: nothing in it nests or repeats.
-    let (hello, rest) = postcard::take_from_bytes::<Hello<'_>>(body).ok()?;
-    (rest.is_empty() && crate::name::check(hello.name).is_ok()).then_some(hello)
 }

@@ -33,7 +33,7 @@ pub(super) struct Link {
     /// The stream position of the first byte of the outbox.
     base: u64,
     /// What is left of the peer's window; a frame may overdraw it once.
-    credit: i64,
+    credit: i32,
     /// The outbox's bytes that are to be sent are those from `sent` to `end`.
     sent: u32,
     end: u32,
@@ -65,7 +65,9 @@ impl Link {
         is_cut: false,
     };
 
-    /// Takes the slot for a new link.
+    /// Takes the slot for a new link, or frees it.
+    // Out of line, for the size.
+    #[inline(never)]
     pub(super) fn begin(&mut self, state: State, patience: Instant) {
         let generation = self.generation.wrapping_add(1);
         *self = Self { state, generation, patience, ..Self::FREE };
@@ -78,12 +80,13 @@ impl Link {
 
     /// A frame of `size` bytes was appended that takes room in the peer's window.
     pub(super) fn spend(&mut self, size: usize) {
-        self.credit -= i64::from(cost(size));
+        self.credit = self.credit.saturating_sub_unsigned(cost(size));
     }
 
-    /// The peer has dealt with `bytes` of its window, or opened a window of that size.
+    /// The peer has dealt with `bytes` of its window, or opened a window of that size. What is beyond 2 GiB of it is
+    /// of no use to this side.
     pub(super) fn earn(&mut self, bytes: u32) {
-        self.credit = self.credit.saturating_add(i64::from(bytes));
+        self.credit = self.credit.saturating_add_unsigned(bytes);
     }
 
     /// What is to be sent, within the link's outbox.

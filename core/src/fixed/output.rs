@@ -2,11 +2,12 @@
 
 use super::endpoint::Endpoint;
 use super::error::{LinkEnd, SendError};
+use super::hello;
 use super::link::State;
-use crate::body::{self, EncodeError};
+use crate::body::EncodeError;
 use crate::failure::{Refusal, RemoteErrorKind};
 use crate::id::{LinkId, ReplyToken, RequestId};
-use crate::layout::{OVERHEAD, PREFIX, UNIT, body_offset, prefix};
+use crate::layout::{OVERHEAD, UNIT, prefix};
 use crate::message::{Head, Hello, PROTOCOL_VERSION};
 use crate::table::Entry;
 use crate::time::Instant;
@@ -15,8 +16,6 @@ use crate::time::Instant;
 pub(super) const HEAD_ROOM: usize = 2 * UNIT;
 /// What a request takes of a window at least.
 const LEAST_COST: usize = UNIT + OVERHEAD;
-/// The fields of a hello beside the name, at most: its length, 128 bits, and twice 32.
-const HELLO_FIELDS: usize = 2 + 19 + 5 + 5;
 
 /// How a body is written: into the front of the slice, returning its length. It may be called again when sending is
 /// tried again.
@@ -30,7 +29,7 @@ enum NotPushed {
 
 /// The size of the frame of a hello, at most.
 pub(super) const fn hello_size(name: &str) -> usize {
-    UNIT + HELLO_FIELDS + name.len()
+    UNIT + hello::FIELDS + name.len()
 }
 
 impl Endpoint<'_> {
@@ -255,25 +254,21 @@ impl Endpoint<'_> {
         let start = held.compact(outbox);
         let room = outbox.get_mut(start..fill).ok_or(NotPushed::NoRoom)?;
         let body_limit = held.body_limit as usize;
-        let size = head.encode(|head| {
-            let body_at = body_offset(head.len());
-            let (front, room) = room.split_at_mut_checked(body_at).ok_or(NotPushed::NoRoom)?;
-            let limit = body_limit.min(self.limits.frame_out.saturating_sub(body_at));
-            let given = limit.min(room.len());
-            let len = match body(&mut room[..given]) {
-                // It would fit if the outbox were empty.
-                Err(EncodeError::TooLarge { .. }) if given < limit => return Err(NotPushed::NoRoom),
-                Err(EncodeError::TooLarge { .. }) => {
-                    return Err(NotPushed::Body(EncodeError::TooLarge { limit }));
-                }
-                Err(error) => return Err(NotPushed::Body(error)),
-                Ok(len) => len.min(given),
-            };
-            front.fill(0);
-            front[..PREFIX].copy_from_slice(&prefix(body_at + len, body_at));
-            front[PREFIX..PREFIX + head.len()].copy_from_slice(head);
-            Ok(body_at + len)
-        })?;
+        let body_at = head.units() * UNIT;
+        let (front, room) = room.split_at_mut_checked(body_at).ok_or(NotPushed::NoRoom)?;
+        let limit = body_limit.min(self.limits.frame_out.saturating_sub(body_at));
+        let given = limit.min(room.len());
+        let len = match body(&mut room[..given]) {
+            // It would fit if the outbox were empty.
+            Err(EncodeError::TooLarge { .. }) if given < limit => return Err(NotPushed::NoRoom),
+            Err(EncodeError::TooLarge { .. }) => {
+                return Err(NotPushed::Body(EncodeError::TooLarge { limit }));
+            }
+            Err(error) => return Err(NotPushed::Body(error)),
+            Ok(len) => len.min(given),
+        };
+        let size = body_at + len;
+        write_front(front, head, size);
         held.extend(size);
         Ok(size)
     }
@@ -288,12 +283,9 @@ impl Endpoint<'_> {
         let start = link.index() * self.limits.outbox;
         let outbox = &mut self.outboxes[start..start + self.limits.outbox];
         // The storage was made with room for it.
-        let len = body::encode(&hello, &mut outbox[UNIT..]).unwrap_or_default();
-        Head::Hello { version: PROTOCOL_VERSION }.encode(|head| {
-            outbox[..UNIT].fill(0);
-            outbox[..PREFIX].copy_from_slice(&prefix(UNIT + len, UNIT));
-            outbox[PREFIX..PREFIX + head.len()].copy_from_slice(head);
-        });
+        let (front, room) = outbox.split_at_mut(UNIT);
+        let len = hello::write(&hello, room);
+        write_front(front, &Head::Hello { version: PROTOCOL_VERSION }, UNIT + len);
         self.links[link.index()].extend(UNIT + len);
     }
 
@@ -302,4 +294,17 @@ impl Endpoint<'_> {
         self.push_control(link, &Head::Refused { reason });
         self.links[link.index()].state = State::Leaving(end);
     }
+}
+
+/// Writes what precedes the body of a frame of `size` bytes into all of `front`.
+#[inline(never)]
+fn write_front(front: &mut [u8], head: &Head, size: usize) {
+    let (body_at, prefixed) = (front.len(), front.split_first_chunk_mut());
+    let Some((first, rest)) = prefixed else { return };
+    *first = prefix(size, body_at);
+    head.encode(|head| {
+        for (place, &byte) in rest.iter_mut().zip(head) {
+            *place = byte;
+        }
+    });
 }

@@ -56,6 +56,8 @@ fn a_malformed_frame_cuts_that_link_and_is_counted() {
         (first(&wire::frame(Head::Request { id, budget: None }, b"x")), LinkEnd::OutOfTurn),
         (first(&hello_body(b"\0")), LinkEnd::BadHello),
         (first(&hello_body(&[0xff; 40])), LinkEnd::BadHello),
+        (first(&hello_body(&[2, 0xff, 0xfe, 1, 1, 1])), LinkEnd::BadHello),
+        (first(&hello_body(&[1, b'a', 1, 1, 1, 0])), LinkEnd::BadHello),
         (first(&wire::hello("_big", Incarnation::from_bits(1))), LinkEnd::BadHello),
         (after(&flood), LinkEnd::WindowExceeded),
     ];

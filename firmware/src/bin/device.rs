@@ -21,10 +21,12 @@ use ipcm_firmware::uart::Uart;
 use ipcm_firmware::{random, stack};
 use static_cell::ConstStaticCell;
 
-/// Three links, four requests pending, two of each peer to be answered; bodies of 320 bytes. 5,824 bytes.
+/// Three links, four requests pending, two of each peer to be answered; bodies of 320 bytes. 5,800 bytes.
 type Memory = Storage<3, 4, 2, 512, 1152>;
 /// Records of up to 146 bytes. 404 bytes.
 type LineMemory = Wire<3, 160>;
+
+const _: () = assert!(size_of::<Memory>() == 5_800 && size_of::<LineMemory>() == 404);
 
 static MEMORY: ConstStaticCell<Memory> = ConstStaticCell::new(Memory::new());
 static LINE: ConstStaticCell<LineMemory> = ConstStaticCell::new(LineMemory::new());

@@ -164,6 +164,7 @@ impl Trunk<'_> {
                 self.lanes[at].stage = Stage::Connecting;
                 self.write(now, |trunk| {
                     let peer = link.and_then(|link| trunk.endpoint.called(link)).unwrap_or_default();
+                    let peer = core::str::from_utf8(peer).unwrap_or_default();
                     Record::Connect { link: number, peer }
                 });
             }
