@@ -72,8 +72,13 @@ impl RawLink {
 
     /// Accepts a connection in place of the peer `me` of this process, and hears and says hello.
     pub fn accept_as(info: &Info, me: &PeerRecord) -> Self {
+        Self::accept_with(info, me, config())
+    }
+
+    /// [`accept_as`](Self::accept_as), with these bounds.
+    pub fn accept_with(info: &Info, me: &PeerRecord, config: Config) -> Self {
         let wire = Wire::accept(info, me);
-        let mut endpoint = Endpoint::new(me.name(), me.incarnation(), config());
+        let mut endpoint = Endpoint::new(me.name(), me.incarnation(), config);
         let link = endpoint.accept(Monotonic.now()).expect("there is a link free");
         let mut raw = Self { wire, endpoint, link, happened: VecDeque::new() };
         match raw.next() {

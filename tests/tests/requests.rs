@@ -233,3 +233,31 @@ fn a_timeout_ends_a_call_when_it_says_and_not_before() {
         assert!(took >= timeout && took < timeout + Duration::from_secs(2), "{took:?} of {timeout:?}");
     }
 }
+
+/// Clause C6: credit that has come behind an answer, in the same packet, is used without waiting for another packet.
+#[test]
+fn credit_behind_an_answer_is_used_at_once() {
+    let _watchdog = within(30);
+    let bus = bus!();
+    let mut peer = Handle::builder(bus.info(), "nobody").name("peer").build();
+    peer.join().unwrap();
+    let (info, me) = (bus.info().clone(), raw::record(&bus, "peer"));
+    let answering = std::thread::spawn(move || {
+        let mut config = Config::default();
+        config.window = 1;
+        let mut raw = RawLink::accept_with(&info, &me, config);
+        for _ in 0..3 {
+            let Happened::Request(token, body) = raw.next() else { panic!("not a request") };
+            raw.respond(token, &body);
+            let output = raw.take_output();
+            let (credit, answer) = output.split_at(16);
+            assert_eq!((credit[0], credit[5]), (16, 10), "the credit is a frame without a body");
+            raw.send(&[answer, credit].concat()).unwrap();
+        }
+    });
+    let mut handle = Handle::new(bus.info(), "peer");
+    for number in 0..3u64 {
+        assert_eq!(handle.sync_request("peer", &number, AMPLE), Ok(number));
+    }
+    answering.join().unwrap();
+}

@@ -323,6 +323,11 @@ impl<T: Transport, C: Clock> Client<T, C> {
 
     /// One turn, unless the time is up.
     fn pause(&mut self, peer: &str, deadline: Option<Instant>) -> Result<(), SendError> {
+        if self.rest.is_some() {
+            // What is waited for, as credit, may have come behind an answer.
+            self.take_rest();
+            return Ok(());
+        }
         let happened = self.turn(deadline);
         self.give_up(peer, deadline, happened)
     }
