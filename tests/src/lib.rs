@@ -5,6 +5,7 @@
 //! peer       another process, killed and reaped when dropped
 //! guest      a peer at the end of a trunk that does what it is asked
 //! line       a serial line whose noise, cuts and resets the test chooses
+//! board      a board in QEMU that runs the firmware
 //! obedient   a service that does what it is asked, in a thread or a process
 //! memory     the other side of mapped memory, played by the test
 //! wire       a socket, or message files written by hand
@@ -16,6 +17,7 @@
 //!
 //! The tests themselves are in `tests/`, one file a theme. Each names the clauses and faults it shows.
 
+pub mod board;
 pub mod guest;
 pub mod line;
 pub mod memory;

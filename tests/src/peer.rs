@@ -40,7 +40,7 @@ impl Peer {
 
     /// The command that starts a process for `part`.
     pub fn command(part: &str, info: &Info, name: &str) -> Command {
-        let mut command = Command::new(program());
+        let mut command = Command::new(program("peer"));
         command.arg(part).arg(info.to_string()).arg(name);
         command
     }
@@ -154,9 +154,14 @@ impl Drop for Orphan {
     }
 }
 
-/// Where the program `peer` is: beside the directory of the test programs.
-fn program() -> PathBuf {
+/// Where a program of the workspace is: beside the directory of the test programs.
+///
+/// # Panics
+///
+/// If it was not built: `cargo test` builds those of this package alone.
+pub fn program(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("this program has a path");
-    let beside = test.ancestors().skip(1).take(2).map(|directory| directory.join("peer"));
-    beside.into_iter().find(|path| path.is_file()).expect("`cargo test` builds the program `peer`")
+    let beside = test.ancestors().skip(1).take(2).map(|directory| directory.join(name));
+    let found = beside.into_iter().find(|path| path.is_file());
+    found.unwrap_or_else(|| panic!("the program `{name}` is not built; `cargo xtask test` does that"))
 }

@@ -25,6 +25,7 @@ const SIZES: [(&str, Option<u32>); 5] = [
 pub(crate) fn run() -> ExitCode {
     let (mut steps, mut tally) = (Steps::default(), Tally::default());
     if let Some(folder) = build(&mut steps, &mut tally) {
+        steps.run("the command", &mut cargo("build --package ipcm --bin ipcm"));
         let tests = "test --package ipcm-tests --test firmware -- --nocapture --test-threads 1";
         test::run_tests(
             &mut steps,

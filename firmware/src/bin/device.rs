@@ -6,6 +6,7 @@
 //! stack              how deep the stack has been, in bytes, in decimal
 //! ask PEER           what PEER answers to "the device asks"
 //! wait               none, ever: its caller gives up
+//! panic              none: it is a bug, by which the board starts anew
 //! anything else      the same
 //! ```
 #![no_std]
@@ -91,6 +92,7 @@ fn handle(
                 let _ = endpoint.respond(now, token, &mut |out| decimal(stack::high_water(), out));
             }
             b"wait" => drop(token),
+            b"panic" => panic!(),
             [b'a', b's', b'k', b' ', peer @ ..] if peer.len() <= 64 => {
                 let mut name = [0; 64];
                 name[..peer.len()].copy_from_slice(peer);

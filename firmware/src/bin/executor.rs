@@ -1,17 +1,18 @@
-//! The same kind of device as tasks: one runs the line and echoes, one asks "echo" every second. The executor is a
-//! plain `block_on` that sleeps until the next interrupt.
+//! The same kind of device as tasks: one runs the line and echoes, one asks "echo" four times a second, with the next
+//! number once it was answered with the last. The executor is a plain `block_on` that sleeps until the next interrupt.
 #![no_std]
 #![no_main]
 
-use core::future::Future;
+use core::cell::Cell;
+use core::convert::Infallible;
+use core::future::{Future, poll_fn};
 use core::pin::pin;
 use core::task::{Context, Poll, Waker};
 
 use cortex_m_rt::entry;
-use ipcm_core::Clock as _;
-use ipcm_core::body;
-use ipcm_core::fixed::{Concurrent, Event, Member, Sleep as _, Storage, Wire};
+use ipcm_core::fixed::{Concurrent, End, Event, Member, Sleep as _, Storage, Wire};
 use ipcm_core::trunk::MemberKind;
+use ipcm_core::{Clock as _, RequestId, body};
 use ipcm_firmware::clock::Clock;
 use ipcm_firmware::random;
 use ipcm_firmware::uart::Uart;
@@ -23,6 +24,14 @@ type LineMemory = Wire<3, 160>;
 static MEMORY: ConstStaticCell<Memory> = ConstStaticCell::new(Memory::new());
 static LINE: ConstStaticCell<LineMemory> = ConstStaticCell::new(LineMemory::new());
 
+/// A request of the task that asks.
+#[derive(Clone, Copy)]
+enum Asked {
+    Pending(RequestId),
+    /// It was answered with this number, or not at all.
+    Ended(Option<u32>),
+}
+
 #[entry]
 fn main() -> ! {
     let board = cortex_m::Peripherals::take().unwrap();
@@ -32,18 +41,23 @@ fn main() -> ! {
     let wire = LINE.take();
     let member = Member::new(memory.split("device", random::incarnation()), wire, MemberKind::Service);
     let line = Concurrent::new(member, clock);
-    let mut run = pin!(line.run(reader, writer, |event, endpoint| {
-        if let Event::Request { token, body, .. } = event {
-            let now = clock.now();
-            let _ = endpoint.respond(now, token, &mut |out| {
+    let asked = Cell::new(Asked::Ended(None));
+    let mut run = pin!(line.run(reader, writer, |event, endpoint| match event {
+        Event::Request { token, body, .. } => {
+            let _ = endpoint.respond(clock.now(), token, &mut |out| {
                 let limit = out.len();
                 let room = out.get_mut(..body.len()).ok_or(body::EncodeError::TooLarge { limit })?;
                 room.copy_from_slice(body);
                 Ok(body.len())
             });
         }
+        Event::Ended { id, end } if matches!(asked.get(), Asked::Pending(pending) if pending == id) => {
+            let answer = if let End::Response(body) = end { body::decode(body).ok() } else { None };
+            asked.set(Asked::Ended(answer));
+        }
+        _ => {}
     }));
-    let mut asking = pin!(ask(&line, clock));
+    let mut asking = pin!(ask(&line, clock, &asked));
     let mut context = Context::from_waker(Waker::noop());
     loop {
         // An interrupt that comes after the polls is pending, and ends the wait at once.
@@ -59,22 +73,37 @@ fn main() -> ! {
     }
 }
 
-/// Asks "echo" for its name's sake, again and again.
-async fn ask(line: &Concurrent<'_, Clock>, clock: Clock) -> core::convert::Infallible {
+/// Asks "echo" again and again.
+async fn ask(line: &Concurrent<'_, Clock>, clock: Clock, asked: &Cell<Asked>) -> Infallible {
     let mut link = None;
     let mut number = 0u32;
     loop {
         let now = clock.now();
-        line.with(|member| {
-            if link.is_none_or(|link| !member.endpoint().is_open(link)) {
+        let deadline = Some(now.plus_micros(500_000));
+        let request = line.with(|member| match link.filter(|&link| member.endpoint().is_open(link)) {
+            Some(link) => {
+                member.endpoint().request(now, link, deadline, &mut |out| body::encode(&number, out)).ok()
+            }
+            None => {
                 link = member.open("echo").ok().or(link);
-            } else if let Some(link) = link {
-                let write = &mut |out: &mut [u8]| body::encode(&number, out);
-                let deadline = Some(now.plus_micros(500_000));
-                // Without room for it, the next second will do.
-                number += u32::from(member.endpoint().request(now, link, deadline, write).is_ok());
+                None
             }
         });
-        clock.sleep_until(now.plus_micros(1_000_000)).await;
+        if let Some(request) = request {
+            asked.set(Asked::Pending(request));
+            if answer(asked).await == Some(number) {
+                number = number.wrapping_add(1);
+            }
+        }
+        clock.sleep_until(now.plus_micros(250_000)).await;
     }
+}
+
+/// Waits for the end of what was asked. As for the UART: whoever is woken, the executor polls everyone.
+async fn answer(asked: &Cell<Asked>) -> Option<u32> {
+    poll_fn(|_| match asked.get() {
+        Asked::Ended(answer) => Poll::Ready(answer),
+        Asked::Pending(_) => Poll::Pending,
+    })
+    .await
 }
