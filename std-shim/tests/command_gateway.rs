@@ -41,12 +41,16 @@ fn a_guest_is_a_peer_until_it_ends_and_its_end_is_the_commands() {
 fn what_is_no_guest_is_told_with_the_reason() {
     let desk = Desk::new();
     desk.run(["gateway", "--", "/no/such/program"]).assert_failure(8, &["/no/such/program", "No such file"]);
-    desk.run(["gateway", "--", "echo", "Hello, world!"]).assert_failure(8, &["rules of the trunk", "limit"]);
-    desk.run(["gateway", "--", "true"]).assert_failure(8, &["before it had joined"]);
+    desk.run(["gateway", "--", "/etc/passwd"]).assert_failure(8, &["/etc/passwd", "Permission denied"]);
+    desk.run(["gateway", "--", "echo", "Hello, world!"])
+        .assert_failure(8, &["rules of the trunk", "limit", "belongs on its standard error"]);
+    desk.run(["gateway", "--", "true"])
+        .assert_failure(8, &["before it had joined: exit status: 0", "on its standard output"]);
     desk.run(["gateway", "--greeting", "0.1", "--", "sleep", "1000"])
-        .assert_failure(3, &["did not join in 100ms"]);
+        .assert_failure(3, &["did not join in 100ms", "--greeting"]);
     let newer = r"printf '\003\000\001\011\000'; cat > /dev/null; exit 0";
-    desk.run(["gateway", "--", "sh", "-c", newer]).assert_failure(8, &["version 9", "version 1"]);
+    desk.run(["gateway", "--", "sh", "-c", newer])
+        .assert_failure(8, &["version 9", "version 1", "build both"]);
     let told = desk.run(["gateway", "--json", "--", "true"]);
     assert_eq!((told.code, told.json_error().as_str()), (Some(8), "guest"));
 }
@@ -61,7 +65,18 @@ fn a_line_that_is_not_there_is_named() {
     let (emulator, _) = listener.accept().unwrap();
     drop((emulator, listener));
     let outcome = gateway.outcome();
-    outcome.assert_failure(8, &["went away", "100ms", path.to_str().unwrap()]);
+    outcome.assert_failure(8, &["went away", "100ms", path.to_str().unwrap(), "--absence"]);
+}
+
+/// A line that ends whenever it is opened is away, and is looked for in peace.
+#[test]
+fn what_is_no_line_is_told_with_the_reason() {
+    let desk = Desk::new();
+    for path in ["/etc/passwd", "/"] {
+        desk.run(["gateway", "--serial", path]).assert_failure(8, &[path, "neither a terminal"]);
+    }
+    desk.run(["gateway", "--absence", "0.2", "--serial", "/dev/null"])
+        .assert_failure(8, &["/dev/null", "200ms", "ends as soon as it is opened"]);
 }
 
 #[test]
@@ -70,6 +85,7 @@ fn a_command_line_without_a_guest_is_wrong() {
     desk.run(["gateway"]).assert_failure(2, &["-- PROGRAM", "--serial"]);
     desk.run(["gateway", "--serial", "/dev/null", "--", "true"]).assert_failure(2, &["cannot be used with"]);
     desk.run(["gateway", "--baud", "9600", "--", "true"]).assert_failure(2, &["--serial"]);
+    desk.run(["gateway", "--baud", "0", "--serial", "/dev/null"]).assert_failure(2, &["--baud"]);
     desk.run(["gateway", r#"["unix","postcard","/no/such/bus"]"#, "--", "sleep", "1000"])
         .assert_failure(7, &["/no/such/bus"]);
 }

@@ -13,6 +13,7 @@ use ipcm_core::trunk::{TrunkConfig, TrunkError};
 use ipcm_tests::line::Line;
 use ipcm_tests::{AMPLE, Ask, Order, Peer, guest, obedient, proc, raw, within};
 use rustix::process::Signal;
+use rustix::termios::{ControlModes, InputModes, LocalModes, OutputModes};
 
 /// The program `guest`.
 const GUEST: &str = env!("CARGO_BIN_EXE_guest");
@@ -318,6 +319,37 @@ fn firmware_at_the_end_of_a_line_is_a_full_peer() {
     assert_eq!(asked, "Ok(7)");
     gateway.stop().unwrap();
     assert!(!handle.ready().unwrap());
+}
+
+/// Clause H3: whoever had the terminal before, its bytes are not touched, and nobody waits for a carrier.
+#[test]
+fn a_terminal_is_made_raw_at_the_speed_that_is_asked_for() {
+    let _watchdog = within(60);
+    let bus = Bus::spawn().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let (mut line, end) = Line::new(directory.path());
+    let gateway = serial(&bus, &line);
+    let _firmware = Firmware::start(end, 1);
+    let mut handle = Handle::new(bus.info(), "firmware");
+    for _ in 0..2 {
+        await_recovery(&mut handle);
+        let settings = line.settings();
+        assert_eq!((settings.input_speed(), settings.output_speed()), (115_200, 115_200));
+        let modes = settings.control_modes;
+        assert!(modes.contains(ControlModes::CS8 | ControlModes::CREAD | ControlModes::CLOCAL), "{modes:?}");
+        assert!(
+            !modes.intersects(ControlModes::CRTSCTS | ControlModes::CSTOPB | ControlModes::PARENB),
+            "{modes:?}"
+        );
+        let (input, output, local) = (settings.input_modes, settings.output_modes, settings.local_modes);
+        assert!(!input.intersects(InputModes::IXON | InputModes::ICRNL | InputModes::ISTRIP), "{input:?}");
+        assert!(!output.contains(OutputModes::OPOST), "{output:?}");
+        assert!(!local.intersects(LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG), "{local:?}");
+        // The same once it is back.
+        line.pull_out();
+        line.plug_in();
+    }
+    gateway.stop().unwrap();
 }
 
 /// Clause H3. Clause D1.

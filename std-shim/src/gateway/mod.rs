@@ -194,8 +194,9 @@ impl Gateway {
         program::run(dir, config, self.greeting, self.waker.as_ref(), command)
     }
 
-    /// Relays for whatever is at the end of a serial line: a device (made raw, at `baud` bits a second if that is
-    /// given), or for an emulator a pseudo-terminal or a Unix socket. Returns when it is stopped.
+    /// Relays for whatever is at the end of a serial line: a terminal (made raw: eight bits, no parity, one stop bit, no
+    /// flow control; at `baud` bits a second if that is given), another character device, or an emulator's Unix socket.
+    /// Returns when it is stopped.
     ///
     /// A line that goes away is opened again when it is back.
     ///

@@ -78,6 +78,12 @@ impl Failure {
         self
     }
 
+    /// Adds what may be done about it.
+    pub(crate) fn advised(mut self, advice: &str) -> Self {
+        self.message.push_str(&format!("; {advice}"));
+        self
+    }
+
     /// Tells it on standard error, and gives the exit code.
     pub(crate) fn report(&self, as_json: bool) -> ExitCode {
         if !self.message.is_empty() {

@@ -1,6 +1,7 @@
 //! `ipcm gateway`: makes a guest a peer.
 
 use std::ffi::OsString;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use clap::Args;
 use ipcm::{Gateway, GatewayError};
+use ipcm_core::trunk::TrunkError;
 
 use crate::arguments::{Format, Timeout, operands};
 use crate::failure::{Failure, Kind};
@@ -35,7 +37,7 @@ pub(crate) struct GatewayArguments {
     #[arg(long, value_name = "PATH", conflicts_with = "program")]
     serial: Option<PathBuf>,
     /// Bits a second of the line; as it is set if not given
-    #[arg(long, value_name = "N", conflicts_with = "program")]
+    #[arg(long, value_name = "N", conflicts_with = "program", value_parser = clap::value_parser!(u32).range(1..))]
     baud: Option<u32>,
     /// Seconds that the line may be away, or `none`
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = Timeout::parse)]
@@ -84,14 +86,36 @@ pub(crate) fn run(arguments: GatewayArguments) -> Result<(), Failure> {
 
 impl From<GatewayError> for Failure {
     fn from(error: GatewayError) -> Self {
-        match error {
-            GatewayError::Bus(error) => error.into(),
+        let kind = match error {
+            GatewayError::Bus(error) => return error.into(),
             GatewayError::BusGone { .. } | GatewayError::OtherTransport { .. } | GatewayError::Join(_) => {
-                Self::caused(Kind::Bus, &error)
+                Kind::Bus
             }
-            GatewayError::NotJoined { .. } => Self::caused(Kind::TimedOut, &error),
-            GatewayError::System { .. } => Self::caused(Kind::Other, &error),
-            _ => Self::caused(Kind::Guest, &error),
+            GatewayError::NotJoined { .. } => Kind::TimedOut,
+            GatewayError::System { .. } => Kind::Other,
+            _ => Kind::Guest,
+        };
+        let failure = Self::caused(kind, &error);
+        match advice(&error) {
+            Some(advice) => failure.advised(advice),
+            None => failure,
         }
     }
+}
+
+/// What may be done about an error that does not say so itself.
+fn advice(error: &GatewayError) -> Option<&'static str> {
+    Some(match error {
+        GatewayError::NotJoined { .. } => "--greeting gives it longer",
+        GatewayError::NeverJoined { .. } => "a guest joins by what it says on its standard output",
+        GatewayError::Broken(TrunkError::Version { .. }) => "build both sides from one version",
+        GatewayError::Broken(TrunkError::TooLong(_) | TrunkError::Record(_)) => {
+            "what a guest prints for people belongs on its standard error"
+        }
+        GatewayError::Line { source, .. } if source.kind() == ErrorKind::PermissionDenied => {
+            "the group that owns a line may use it"
+        }
+        GatewayError::LineGone { .. } => "--absence waits longer for it",
+        _ => return None,
+    })
 }
