@@ -145,10 +145,12 @@ impl Endpoint {
         self.table.get(id).is_some()
     }
 
-    /// The link a pending request went out on, if it is the only link with pending requests.
+    /// The link a pending request went out on, if it is the only link with pending requests and something can come
+    /// on it: one that this side has cut says nothing more.
     pub fn sole_link(&self, id: RequestId) -> Option<LinkId> {
         let link = self.table.get(id)?.link;
-        (self.link(link)?.pending as usize == self.table.len()).then_some(link)
+        let held = self.link(link)?;
+        (held.pending as usize == self.table.len() && !held.is_closed()).then_some(link)
     }
 
     /// Whether this is the only link, and open.

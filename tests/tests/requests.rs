@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use ipcm::{Handle, Service};
-use ipcm_core::{CallError, Config, RemoteErrorKind, RequestError, SendError};
+use ipcm_core::{CallError, Config, GoneReason, RemoteErrorKind, RequestError, SendError};
 use ipcm_tests::obedient::SHORT;
 use ipcm_tests::raw::{self, Happened};
 use ipcm_tests::{AMPLE, Ask, Peer, RawLink, bus, obedient, within};
@@ -259,5 +259,28 @@ fn credit_behind_an_answer_is_used_at_once() {
     for number in 0..3u64 {
         assert_eq!(handle.sync_request("peer", &number, AMPLE), Ok(number));
     }
+    answering.join().unwrap();
+}
+
+/// Clause B6. Clause D1. Fault X8: the peer that breaks the protocol does not hang up, and nothing has a timeout.
+#[test]
+fn a_peer_that_answers_junk_and_stays_ends_the_call() {
+    let _watchdog = within(30);
+    let bus = bus!();
+    let mut peer = Handle::builder(bus.info(), "nobody").name("peer").build();
+    peer.join().unwrap();
+    let (info, me) = (bus.info().clone(), raw::record(&bus, "peer"));
+    let answering = std::thread::spawn(move || {
+        let mut raw = RawLink::accept_as(&info, &me);
+        let Happened::Request(..) = raw.next() else { panic!("not a request") };
+        // The size of no frame.
+        raw.send(&[15, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]).unwrap();
+        raw.await_closed();
+    });
+    let mut handle = Handle::new(bus.info(), "peer");
+    let ended = handle.sync_request::<u64>("peer", &1u64, None).unwrap_err();
+    let CallError::Request(RequestError::PeerGone { reason: GoneReason::Protocol(_), .. }) = ended else {
+        panic!("{ended}")
+    };
     answering.join().unwrap();
 }

@@ -255,6 +255,8 @@ impl<T: Transport, C: Clock> Client<T, C> {
             if self.endpoint.is_open(link) {
                 return Ok(());
             }
+            // One that has refused need not hang up.
+            self.settle_ends();
             if self.endpoint.peer(link).is_none() {
                 let (_, reason) = self.watched_end.take().unwrap_or((0, GoneReason::Closed));
                 return Err(SendError::PeerGone { peer: peer.into(), reason });
