@@ -5,7 +5,7 @@
 #[non_exhaustive]
 pub enum Refusal {
     /// It speaks another version of the protocol.
-    #[error("it speaks protocol version {version}")]
+    #[error("it speaks protocol version {version}, this side version {}", crate::PROTOCOL_VERSION)]
     Version {
         /// The version it speaks.
         version: u16,

@@ -7,8 +7,8 @@ use common::wire::{self, Head};
 use common::*;
 use ipcm_core::memory::Network;
 use ipcm_core::{
-    Client, Config, FrameError, GoneReason, Incarnation, Instant, PROTOCOL_VERSION, ProtocolError, Refusal,
-    RemoteErrorKind, RequestError, SendError,
+    Client, Config, Endpoint, Event, FrameError, GoneReason, Incarnation, Input, Instant, PROTOCOL_VERSION,
+    ProtocolError, Refusal, RemoteErrorKind, RequestError, SendError,
 };
 use std::time::Duration;
 
@@ -120,21 +120,32 @@ fn another_version_is_refused_and_told_which_one_is_spoken() {
     serves_on(&mut handle);
 }
 
-/// Clause H4: the one who called learns why.
+/// Clause H4: the machine that was called names both versions.
 #[test]
-fn a_caller_that_is_refused_gets_the_reason() {
-    let (network, mut handle, _service, raw) = bus();
-    let raw = std::cell::RefCell::new(raw);
-    let reason = Refusal::Version { version: 9 };
-    network.set_idle(move || {
-        let mut raw = raw.borrow_mut();
-        for (link, _, _) in raw.take() {
-            raw.send(link, &wire::frame(Head::Refused { reason }, b""));
-        }
-    });
-    // The raw member has said hello before it refuses.
-    let sent = handle.send_request_bytes("raw", b"", SECOND).map(|_| ());
-    assert!(matches!(sent, Ok(()) | Err(SendError::PeerGone { .. })), "{sent:?}");
+fn the_one_who_is_called_by_another_version_names_both() {
+    let now = Instant::ZERO;
+    let mut endpoint = Endpoint::new("echo", Incarnation::from_bits(1), Config::default());
+    let link = endpoint.accept(now).unwrap();
+    let hello = wire::frame(Head::Hello { version: 9 }, b"whatever version 9 says");
+    assert!(endpoint.poll_input(now, link, &mut Input::new(&hello)).is_none());
+    let Some(Event::Closed { reason, .. }) = endpoint.poll_event(now) else { panic!("it is not closed") };
+    let error = ProtocolError::Version { ours: PROTOCOL_VERSION, theirs: 9 };
+    assert_eq!(reason, GoneReason::Protocol(error));
+    let text = reason.to_string();
+    assert!(text.contains("version 9") && text.contains("version 1"), "{text}");
+}
+
+/// Clause H4: the one who called a peer of another version learns which two there are.
+#[test]
+fn a_caller_of_another_version_names_both() {
+    let (network, mut handle, _service, mut raw) = bus();
+    raw.refuses = Some(Refusal::Version { version: 9 });
+    network.set_idle(move || drop(raw.take()));
+    let refused = handle.send_request_bytes("raw", b"", SECOND).map(|_| ()).unwrap_err();
+    let reason = GoneReason::Refused(Refusal::Version { version: 9 });
+    assert_eq!(refused, SendError::PeerGone { peer: "raw".into(), reason });
+    let text = refused.to_string();
+    assert!(text.contains("version 9") && text.contains("version 1"), "{text}");
 }
 
 /// Clauses B6, B5, fault X9: a length of 4 GiB is refused before any memory is taken; one at the limit

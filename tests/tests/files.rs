@@ -25,3 +25,5 @@ mod service;
 mod stopped;
 #[path = "files/suspension.rs"]
 mod suspension;
+#[path = "versions.rs"]
+mod versions;

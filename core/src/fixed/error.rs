@@ -3,6 +3,7 @@
 use crate::body::EncodeError;
 use crate::failure::Refusal;
 use crate::layout::FrameError;
+use crate::message::PROTOCOL_VERSION;
 use crate::trunk::Trouble;
 
 /// Why a link is over.
@@ -13,7 +14,7 @@ pub enum LinkEnd {
     #[error("its connection ended")]
     Closed,
     /// The gateway could not connect it.
-    #[error("the peer cannot be reached: {0:?}")]
+    #[error("the peer cannot be reached: {0}")]
     Unreachable(Trouble),
     /// The peer would not have it.
     #[error("the peer refused the link: {0}")]
@@ -31,7 +32,7 @@ pub enum LinkEnd {
     #[error("the peer broke the protocol: a link begins with one hello")]
     OutOfTurn,
     /// The peer speaks another version of the protocol.
-    #[error("the peer speaks protocol version {theirs}")]
+    #[error("the peer speaks protocol version {theirs}, this side version {PROTOCOL_VERSION}")]
     Version {
         /// The peer's version.
         theirs: u16,

@@ -68,6 +68,11 @@ pub enum Loss {
     Silence,
     /// The gateway does not know the session: it has begun anew, or lost a frame.
     Told,
+    /// The gateway speaks this version of the trunk's records, and not [`TRUNK_VERSION`](crate::trunk::TRUNK_VERSION).
+    Version {
+        /// The gateway's version.
+        theirs: u16,
+    },
     /// The gateway will not have this member.
     Refused(Trouble),
     /// The bus is gone, or the gateway leaves it.

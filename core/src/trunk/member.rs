@@ -8,6 +8,8 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::DATA_HEAD;
+use super::config::TrunkConfig;
+use super::end::TrunkEnd;
 use super::record::{self, Failure, Join, MemberKind, Record, State, Status, TRUNK_VERSION, Trouble};
 use super::wire::{Came, Framing, Inward, Outward, TrunkError};
 use crate::id::{Incarnation, LinkId};
@@ -27,33 +29,6 @@ const PULSES: u32 = 4;
 /// Fractions of the patience after which a join that was not answered is said again.
 const JOINS: u32 = 4;
 
-/// The bounds of a member's side of a trunk.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct TrunkConfig {
-    /// How records are framed: as the gateway does it.
-    pub framing: Framing,
-    /// Bytes of one link that may have come and not been taken in, at least 1.
-    pub window: u32,
-    /// The longest record that is taken, in bytes; at least [`LEAST_LIMIT`](super::LEAST_LIMIT).
-    pub limit: u16,
-    /// How long the gateway may take for an answer. Default 1 s.
-    pub patience: Duration,
-}
-
-impl TrunkConfig {
-    /// For pipes: windows of 128 KiB, records of 64 KiB.
-    pub fn pipe() -> Self {
-        let patience = Duration::from_secs(1);
-        Self { framing: Framing::Pipe, window: 128 * 1024, limit: u16::MAX, patience }
-    }
-
-    /// For serial lines: windows of 1 KiB, records of 256 bytes.
-    pub fn serial() -> Self {
-        Self { framing: Framing::Serial, window: 1024, limit: 256, ..Self::pipe() }
-    }
-}
-
 /// Who joins by a trunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Identity<'a> {
@@ -63,35 +38,6 @@ pub struct Identity<'a> {
     pub incarnation: Incarnation,
     /// What it is to its peers.
     pub kind: MemberKind,
-}
-
-/// Why a member is none, or none any more.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum TrunkEnd {
-    /// The gateway did not answer in time.
-    #[error("no gateway answered in time")]
-    TimedOut,
-    /// The stream ended: the gateway has gone.
-    #[error("the trunk has ended: the gateway is gone")]
-    Closed,
-    /// The gateway refused the member.
-    #[error("the gateway refused: {detail}")]
-    Refused {
-        /// Why.
-        trouble: Trouble,
-        /// In the gateway's words.
-        detail: String,
-    },
-    /// The gateway broke the rules of the trunk.
-    #[error("the gateway broke the rules of the trunk: {0}")]
-    Broken(#[from] TrunkError),
-    /// The bus is gone.
-    #[error("the bus is gone: {detail}")]
-    BusGone {
-        /// In the gateway's words.
-        detail: String,
-    },
 }
 
 /// Where a member stands.

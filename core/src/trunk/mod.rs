@@ -11,6 +11,7 @@
 //! serial      COBS, a checksum, a number, a session  where it is: damage is found, and the session ends by it
 //! ---------------------------------------------------------------------------------------------------------------
 //! stream      what a trunk runs on                   bytes, without waiting
+//! config, end the bounds of both sides; why they part
 //! member      the member's side, without I/O         windows, sessions, signs of life
 //! transport   member + stream + clock                a `Transport`, for `Client`, `Handle` and `Service`
 //! relay       the gateway's side, without a stream   one `Transport` of the bus and one trunk
@@ -18,7 +19,11 @@
 //!
 //! The first three do not allocate.
 
+#[cfg(feature = "alloc")]
+mod config;
 mod crc;
+#[cfg(feature = "alloc")]
+mod end;
 #[cfg(feature = "alloc")]
 mod member;
 pub mod pipe;
@@ -34,13 +39,17 @@ mod transport;
 mod wire;
 
 #[cfg(feature = "alloc")]
-pub use member::{Identity, TrunkConfig, TrunkEnd};
+pub use config::{RelayConfig, TrunkConfig};
+#[cfg(feature = "alloc")]
+pub use end::{SessionEnd, TrunkEnd};
+#[cfg(feature = "alloc")]
+pub use member::Identity;
 pub use record::{
     Failure, Join, MAX_JOIN, MemberKind, NoRoom, Record, RecordError, State, Status, TRUNK_VERSION, Trouble,
     names, pack_name,
 };
 #[cfg(feature = "alloc")]
-pub use relay::{JoinRequest, Loss, Relay, RelayConfig, RelayEvent};
+pub use relay::{JoinRequest, Relay, RelayEvent};
 #[cfg(feature = "alloc")]
 pub use stream::Stream;
 #[cfg(feature = "alloc")]

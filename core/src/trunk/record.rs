@@ -275,25 +275,33 @@ pub struct Failure<'r> {
 }
 
 /// A kind of trouble.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[repr(u8)]
 #[non_exhaustive]
 pub enum Trouble {
     /// The gateway speaks another version.
+    #[error("the gateway speaks another version")]
     Version = 0,
     /// The name is not a peer's name.
+    #[error("the name is not a peer's name")]
     Name = 1,
     /// A live peer has the name.
+    #[error("a live peer has the name")]
     NameTaken = 2,
     /// No live peer has the name.
+    #[error("no live peer has the name")]
     NoSuchPeer = 3,
     /// To be tried again later.
+    #[error("to be tried again later")]
     Busy = 4,
     /// The gateway may not.
+    #[error("the gateway may not")]
     NotPermitted = 5,
     /// The bus is gone or unusable.
+    #[error("the bus is gone or unusable")]
     Bus = 6,
     /// What the member takes is too little to work with.
+    #[error("what the member takes is too little to work with")]
     Limits = 7,
 }
 

@@ -15,6 +15,8 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use super::config::RelayConfig;
+use super::end::SessionEnd;
 use super::record::{Failure, Join, MemberKind, Record, TRUNK_VERSION, Trouble};
 use super::wire::{Came, Framing, Inward, Outward, TrunkError};
 use super::{LEAST_LIMIT, MAX_JOIN};
@@ -35,37 +37,6 @@ const LEAST_WINDOW: u32 = 64;
 /// The longest record that a member takes of which nothing is known.
 const UNKNOWN_LIMIT: usize = LEAST_LIMIT as usize;
 
-/// The bounds of a gateway's side of a trunk.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct RelayConfig {
-    /// How records are framed: as the member does it.
-    pub framing: Framing,
-    /// Bytes of one link that may wait for its peer; a smaller number than 64 counts as 64.
-    pub window: u32,
-    /// The longest record that is taken, in bytes; a smaller number than [`LEAST_LIMIT`] counts as that.
-    pub limit: u16,
-    /// Links that may be open at once, at least 1. Default 1024.
-    pub links: usize,
-    /// How long a serial line may be silent before the member counts as dead, and how long a membership outlives its
-    /// session; up to 65 s, and zero for ever. Default 1 s, and on pipes zero: their end is told.
-    pub silence: Duration,
-}
-
-impl RelayConfig {
-    /// For pipes.
-    pub fn pipe() -> Self {
-        let (window, limit, links) = (128 * 1024, u16::MAX, 1024);
-        Self { framing: Framing::Pipe, window, limit, links, silence: Duration::ZERO }
-    }
-
-    /// For serial lines.
-    pub fn serial() -> Self {
-        let silence = Duration::from_secs(1);
-        Self { framing: Framing::Serial, window: 4096, limit: 1024, silence, ..Self::pipe() }
-    }
-}
-
 /// Who wants to join the bus by a trunk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JoinRequest {
@@ -84,32 +55,11 @@ pub enum RelayEvent {
     /// Someone wants to join. The driver answers by [`Relay::join`] or [`Relay::refuse`] before it gives more input.
     Join(JoinRequest),
     /// The session is over, and with it all links. On a pipe nothing follows.
-    Ended(Loss),
+    Ended(SessionEnd),
     /// The member is none any more: it was silent for too long.
     Left,
     /// The bus is gone. The member was told.
     BusGone,
-}
-
-/// Why a session is over.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Loss {
-    /// The stream ended.
-    #[error("the stream ended")]
-    Closed,
-    /// A frame was lost on the line.
-    #[error("a frame was lost on the line")]
-    Gap,
-    /// Nothing was heard for too long.
-    #[error("nothing was heard of the member for {0:?}")]
-    Silence(Duration),
-    /// The member began another session.
-    #[error("the member began anew")]
-    Renewed,
-    /// The member broke the rules.
-    #[error("the member broke the rules of the trunk: {0}")]
-    Broken(#[from] TrunkError),
 }
 
 /// A gateway's side of a trunk. `T` is the transport of the member that it stands for.
@@ -215,15 +165,15 @@ impl<T: Transport> Relay<T> {
             }
             let Some(came) = self.inward.next(&mut rest) else { break };
             let outcome = match came {
-                Ok(Came::Record(record)) => self.side.handle_record(now, record).map_err(Loss::from),
+                Ok(Came::Record(record)) => self.side.handle_record(now, record).map_err(SessionEnd::from),
                 Ok(Came::Join { session, record }) => {
-                    self.side.handle_join(session, record).map_err(Loss::from)
+                    self.side.handle_join(session, record).map_err(SessionEnd::from)
                 }
                 Ok(Came::Foreign { session }) => {
                     self.side.deny(now, session);
                     Ok(())
                 }
-                Ok(Came::Gap | Came::Lost) => Err(Loss::Gap),
+                Ok(Came::Gap | Came::Lost) => Err(SessionEnd::Gap),
                 Err(error) => Err(error.into()),
             };
             match outcome {
@@ -246,9 +196,9 @@ impl<T: Transport> Relay<T> {
     /// peers: see [`has_unsent`](Self::has_unsent).
     pub fn handle_closed(&mut self, now: Instant) {
         if self.side.config.framing == Framing::Serial {
-            return self.lose(now, Loss::Closed);
+            return self.lose(now, SessionEnd::Closed);
         }
-        let loss = if self.inward.is_amid() { TrunkError::CutShort.into() } else { Loss::Closed };
+        let loss = if self.inward.is_amid() { TrunkError::CutShort.into() } else { SessionEnd::Closed };
         self.side.part();
         self.side.end_session(loss);
         self.side.is_over = true;
@@ -317,7 +267,7 @@ impl<T: Transport> Relay<T> {
         let silence = self.side.config.silence;
         if self.side.session.is_some() && silence > Duration::ZERO {
             if self.side.heard + silence <= now {
-                self.lose(now, Loss::Silence(silence));
+                self.lose(now, SessionEnd::Silence(silence));
                 self.side.leave();
             } else if self.side.pulse <= now {
                 self.side.pulse = now + silence / PULSES;
@@ -344,7 +294,7 @@ impl<T: Transport> Relay<T> {
     }
 
     /// The session is over. On a serial line, the member is told to begin another.
-    fn lose(&mut self, now: Instant, loss: Loss) {
+    fn lose(&mut self, now: Instant, loss: SessionEnd) {
         let session = self.side.session;
         self.side.drop_links();
         self.side.end_session(loss);
@@ -379,7 +329,7 @@ impl<T: Transport> Side<T> {
         let Record::Join(join) = record else { return Err(TrunkError::OutOfTurn) };
         if self.session.is_some() {
             self.drop_links();
-            self.end_session(Loss::Renewed);
+            self.end_session(SessionEnd::Renewed);
         }
         if let Err((trouble, error)) = check(&join) {
             self.refuse(session, trouble, "");
@@ -431,7 +381,7 @@ impl<T: Transport> Side<T> {
     }
 
     /// Ends the session, whose links have been seen to.
-    fn end_session(&mut self, loss: Loss) {
+    fn end_session(&mut self, loss: SessionEnd) {
         self.waiting.clear();
         self.listing = None;
         self.arrivals = Vec::new().into_iter();

@@ -5,7 +5,9 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::member::{Answer, Identity, Member, Standing, TrunkConfig, TrunkEnd, peer_status};
+use super::config::TrunkConfig;
+use super::end::TrunkEnd;
+use super::member::{Answer, Identity, Member, Standing, peer_status};
 use super::record::Record;
 use super::stream::Stream;
 use crate::id::{Incarnation, LinkId};

@@ -2,7 +2,7 @@
 
 use ipcm_core::memory::{Memory, Network};
 use ipcm_core::transport::{Progress, Transport, TransportEvent};
-use ipcm_core::{Instant, LinkId};
+use ipcm_core::{Instant, LinkId, Refusal};
 
 use super::wire::{self, Cutter, Head};
 
@@ -10,6 +10,8 @@ use super::wire::{self, Cutter, Head};
 pub(crate) struct Raw {
     pub(crate) transport: Memory,
     pub(crate) name: String,
+    /// What is said to those who connect, instead of a hello.
+    pub(crate) refuses: Option<Refusal>,
     links: Vec<RawLink>,
 }
 
@@ -25,7 +27,7 @@ pub(crate) type Came = (usize, Head, Vec<u8>);
 
 impl Raw {
     pub(crate) fn join(network: &Network, name: &str) -> Self {
-        Self { transport: network.join(name), name: name.into(), links: Vec::new() }
+        Self { transport: network.join(name), name: name.into(), refuses: None, links: Vec::new() }
     }
 
     /// Connects to a member and returns the link's number. No hello is said.
@@ -58,7 +60,7 @@ impl Raw {
         self.links[link].over
     }
 
-    /// Takes in connections and frames without waiting. Says hello to who connects.
+    /// Takes in connections and frames without waiting. Says hello to who connects, or that it refuses.
     pub(crate) fn take(&mut self) -> Vec<Came> {
         let mut came = Vec::new();
         self.transport.wait(Some(Instant::ZERO));
@@ -67,8 +69,11 @@ impl Raw {
                 TransportEvent::Incoming => {
                     let id = self.add();
                     if self.transport.accept(id) {
-                        let hello = wire::hello(&self.name, self.transport.incarnation());
-                        self.send(self.links.len() - 1, &hello);
+                        let greeting = match self.refuses {
+                            Some(reason) => wire::frame(Head::Refused { reason }, b""),
+                            None => wire::hello(&self.name, self.transport.incarnation()),
+                        };
+                        self.send(self.links.len() - 1, &greeting);
                     }
                 }
                 TransportEvent::Readable(id) => self.receive(id, &mut came),

@@ -103,9 +103,24 @@ fn a_refusal_is_told_with_its_reason() {
     assert_eq!(line.heard().len(), 0);
     line.now = line.member.poll_timeout().unwrap();
     assert!(line.heard()[0].starts_with("Join("));
-    // Clause H4.
-    line.say(&Record::Joined { version: 2, window: 1, limit: 64, silence: 0 });
-    assert_eq!(line.event(), left(Loss::Refused(Trouble::Version)));
+}
+
+/// Clause H4: a gateway that is newer is told by its version, whether it refuses or takes in; it is asked again later.
+#[test]
+fn a_newer_gateway_is_told_by_its_version() {
+    line!(line);
+    for answer in [
+        Record::Refused { trouble: Trouble::Version, version: 9, detail: "in words of version 9" },
+        Record::Joined { version: 9, window: 1000, limit: 64, silence: 0 },
+    ] {
+        assert!(line.heard()[0].starts_with("Join("));
+        line.say(&answer);
+        assert_eq!(line.event(), left(Loss::Version { theirs: 9 }));
+        assert_eq!(line.heard().len(), 0);
+        assert_eq!(line.member.poll_timeout(), Some(line.now + 2000 * MS));
+        line.now = line.now + 2000 * MS;
+    }
+    line.join();
 }
 
 /// Fault X8: a gap, a word that the session is lost, and silence each end it; a frame of another session does not.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use ipcm_core::memory::{Memory, Network};
 use ipcm_core::transport::Transport as _;
 use ipcm_core::trunk::{
-    Framing, Join, Loss, MemberKind, Record, Relay, RelayConfig, RelayEvent, TRUNK_VERSION, Trouble,
+    Framing, Join, MemberKind, Record, Relay, RelayConfig, RelayEvent, SessionEnd, TRUNK_VERSION,
     TrunkConfig, TrunkEnd, TrunkError, pipe, serial,
 };
 use ipcm_core::{Config, Handle, Incarnation, Instant, SendError};
@@ -154,7 +154,11 @@ fn whatever_breaks_the_rules_is_told_by_name() {
             guest.network.set_faults(ipcm_core::memory::Faults { buffer: 1, ..Default::default() });
             let mut events = guest.say(&on_pipe(records), size);
             let last = events.pop();
-            assert_eq!(last, Some(RelayEvent::Ended(Loss::Broken(error))), "{records:?} in pieces of {size}");
+            assert_eq!(
+                last,
+                Some(RelayEvent::Ended(SessionEnd::Broken(error))),
+                "{records:?} in pieces of {size}"
+            );
             assert_eq!((guest.relay.is_joined(), guest.relay.links()), (false, 0));
         }
     }
@@ -187,22 +191,13 @@ fn credit_alone_sets_going_what_waits() {
     assert_eq!(came, [data(&[7; 10]), data(&[7; 10]), data(&[7; 5]), Vec::new()]);
 }
 
-/// Clause H4: the member is told which version the gateway speaks.
-#[test]
-fn a_member_of_another_version_is_told_which_one_is_spoken() {
-    let mut relay: Relay<Memory> = Relay::new(RelayConfig::pipe());
-    let _ = relay.handle_input(NOW, &on_pipe(&[join(9, 0, 0)]));
-    let said = on_pipe(&[Record::Refused { trouble: Trouble::Version, version: TRUNK_VERSION, detail: "" }]);
-    assert_eq!(relay.pending_output(), said);
-}
-
 /// Fault X8: a program that prints something instead.
 #[test]
 fn text_is_not_taken_for_a_trunk() {
     let mut guest = Guest::new(RelayConfig::pipe());
     let events = guest.say(b"Hello, world!\n", 1);
     let error = TrunkError::TooLong(pipe::TooLong { len: 0x6548, limit: ipcm_core::trunk::MAX_JOIN });
-    assert_eq!(events, [RelayEvent::Ended(Loss::Broken(error))]);
+    assert_eq!(events, [RelayEvent::Ended(SessionEnd::Broken(error))]);
 }
 
 /// Clause B6. Fault X8: whatever comes, before a join or after it, nothing panics and nothing grows.

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use ipcm_core::transport::{PeerState, Transport};
-use ipcm_core::trunk::{Framing, Loss, MemberKind, RelayConfig, RelayEvent, Trouble, TrunkConfig, TrunkEnd};
+use ipcm_core::trunk::{
+    Framing, MemberKind, RelayConfig, RelayEvent, SessionEnd, Trouble, TrunkConfig, TrunkEnd,
+};
 use ipcm_core::{
     CallError, Config, GoneReason, Handle, RemoteError, RemoteErrorKind, RequestError, SendError,
 };
@@ -188,7 +190,7 @@ fn the_end_of_a_guest_ends_what_its_callers_wait_for() {
     assert_eq!(handle.await_response(held, None), Err(gone("guest")));
     assert!(world.now() - died < Duration::from_millis(1));
     assert_eq!(handle.await_response(answered, None).unwrap().bytes(), b"answer me", "clause E2");
-    assert_eq!(*world.events.borrow(), [RelayEvent::Ended(Loss::Closed)]);
+    assert_eq!(*world.events.borrow(), [RelayEvent::Ended(SessionEnd::Closed)]);
 }
 
 /// Clause E4.

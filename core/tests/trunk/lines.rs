@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use ipcm_core::transport::{PeerState, Transport};
-use ipcm_core::trunk::{Framing, Loss, MemberKind, Relay, RelayConfig, RelayEvent};
+use ipcm_core::trunk::{Framing, MemberKind, Relay, RelayConfig, RelayEvent, SessionEnd};
 use ipcm_core::{CallError, Config, GoneReason, Handle, RequestError, SendError};
 
 use crate::line::{Line, To, draw};
@@ -141,7 +141,7 @@ fn a_silent_firmware_is_dead_after_the_silence_that_is_stated() {
     let silent = world.now();
     assert!(is_gone(handle.await_response(held, None)));
     assert!(world.now() - silent <= SECOND + 2 * MS, "{:?}", world.now() - silent);
-    assert_eq!(*world.events.borrow(), [RelayEvent::Ended(Loss::Silence(SECOND)), RelayEvent::Left]);
+    assert_eq!(*world.events.borrow(), [RelayEvent::Ended(SessionEnd::Silence(SECOND)), RelayEvent::Left]);
     let absent = handle.sync_request_bytes("guest", b"", None).unwrap_err();
     assert_eq!(absent, CallError::Send(SendError::NoSuchPeer { peer: "guest".into() }));
     let last = handle.peer_changes().pop().unwrap();

@@ -6,4 +6,5 @@ mod firmware;
 mod full_peer;
 mod line;
 mod lines;
+mod versions;
 mod world;

@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd};
 
-use ipcm_core::trunk::{Loss, MemberKind, Relay, RelayConfig, RelayEvent, Trouble};
+use ipcm_core::trunk::{MemberKind, Relay, RelayConfig, RelayEvent, SessionEnd, Trouble};
 use ipcm_core::{Clock, Instant, time};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
@@ -201,7 +201,7 @@ impl Pump {
                         self.failure = Some(error.into());
                     }
                 },
-                RelayEvent::Ended(Loss::Broken(error)) => self.failure = Some(error.into()),
+                RelayEvent::Ended(SessionEnd::Broken(error)) => self.failure = Some(error.into()),
                 RelayEvent::Ended(loss) => log::warn!(%loss, "the session of a guest is over"),
                 RelayEvent::BusGone => {
                     self.failure = Some(GatewayError::BusGone { path: self.dir.path().to_owned() });

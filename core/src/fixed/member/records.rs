@@ -36,7 +36,10 @@ impl Trunk<'_> {
                 self.session.joined(now, window, limit, silence);
                 self.news = Some(Event::Joined);
             }
-            Record::Joined { .. } => self.lose(now, Loss::Refused(Trouble::Version)),
+            Record::Joined { version: theirs, .. }
+            | Record::Refused { trouble: Trouble::Version, version: theirs, .. } => {
+                self.lose(now, Loss::Version { theirs });
+            }
             Record::Refused { trouble, .. } => self.lose(now, Loss::Refused(trouble)),
             _ => {}
         }

@@ -87,7 +87,7 @@ impl Session {
 
     pub(super) fn lose(&mut self, now: Instant, loss: Loss) {
         self.stage = Stage::Down;
-        let pause = matches!(loss, Loss::Refused(_) | Loss::BusGone);
+        let pause = matches!(loss, Loss::Version { .. } | Loss::Refused(_) | Loss::BusGone);
         self.retry = if pause { now.plus_micros(REFUSED) } else { now };
     }
 

@@ -11,18 +11,25 @@ impl Side {
             (Standing::Joining { .. }, Record::Joined { version, window, limit, silence }) => {
                 self.handle_joined(now, version, window, limit, silence)?;
             }
+            (Standing::Joining { .. }, Record::Refused { trouble: Trouble::Version, version, .. }) => {
+                self.refuse(TrunkEnd::Version { ours: TRUNK_VERSION, theirs: version });
+            }
             (Standing::Joining { .. }, Record::Refused { trouble, detail, .. }) => {
-                let end = TrunkEnd::Refused { trouble, detail: detail.to_owned() };
-                match self.config.framing {
-                    Framing::Pipe => self.finish(end),
-                    // The name may be free soon, and the bus be there.
-                    Framing::Serial => self.refusal = Some(end),
-                }
+                self.refuse(TrunkEnd::Refused { trouble, detail: detail.to_owned() });
             }
             (Standing::Joined, record) => self.handle_traffic(now, record)?,
             _ => return Err(Some(TrunkError::OutOfTurn)),
         }
         Ok(())
+    }
+
+    /// The member is not to be one.
+    fn refuse(&mut self, end: TrunkEnd) {
+        match self.config.framing {
+            Framing::Pipe => self.finish(end),
+            // The name may be free soon, the bus be there, and the gateway another.
+            Framing::Serial => self.refusal = Some(end),
+        }
     }
 
     fn handle_joined(
@@ -34,7 +41,8 @@ impl Side {
         silence: u16,
     ) -> Outcome {
         if version != TRUNK_VERSION {
-            return Err(Some(TrunkError::Version { ours: TRUNK_VERSION, theirs: version }));
+            self.refuse(TrunkEnd::Version { ours: TRUNK_VERSION, theirs: version });
+            return Ok(());
         }
         if limit < super::super::LEAST_LIMIT || window == 0 {
             return Err(Some(TrunkError::TooSmall));
