@@ -24,14 +24,23 @@ pub trait Sleep: Clock {
 
 /// A member that several tasks of one executor share.
 ///
-/// [`run`](Self::run) moves the bytes; any task sends through [`with`](Self::with). What has come of a frame lies in
-/// the member and not in a future: `run` may be dropped and called again, and loses nothing unless the port's own
-/// `read` does when it is dropped.
+/// [`run`](Self::run) moves the bytes; any task sends through [`with`](Self::with). What has come lies here and not in
+/// a future: `run` may be dropped and called again, and loses nothing unless the port's own `read` or `write` does when
+/// it is dropped.
 #[derive(Debug)]
 pub struct Concurrent<'s, S> {
     member: RefCell<Member<'s>>,
     clock: S,
     runner: RefCell<Option<Waker>>,
+    input: RefCell<Input>,
+}
+
+/// What was read and not taken in, from `at` to `end`.
+#[derive(Debug)]
+struct Input {
+    bytes: [u8; CHUNK],
+    at: usize,
+    end: usize,
 }
 
 /// Why a line cannot be used any more.
@@ -48,7 +57,8 @@ pub enum LineError<R, W> {
 impl<'s, S: Sleep> Concurrent<'s, S> {
     /// A member to be run by an executor.
     pub const fn new(member: Member<'s>, clock: S) -> Self {
-        Self { member: RefCell::new(member), clock, runner: RefCell::new(None) }
+        let input = RefCell::new(Input { bytes: [0; CHUNK], at: 0, end: 0 });
+        Self { member: RefCell::new(member), clock, runner: RefCell::new(None), input }
     }
 
     /// The clock.
@@ -98,6 +108,8 @@ impl<'s, S: Sleep> Concurrent<'s, S> {
                 if let Poll::Ready(Err(error)) = writing.as_mut().poll(context) {
                     return Poll::Ready(Err(error));
                 }
+                // What has left may let in more of what was read.
+                any |= self.has_taken_more();
                 let deadline = self.member.borrow().poll_timeout();
                 if until != deadline {
                     until = deadline;
@@ -119,20 +131,32 @@ impl<'s, S: Sleep> Concurrent<'s, S> {
     }
 
     async fn read<R: Read, E>(&self, reader: &mut R) -> Result<Infallible, LineError<R::Error, E>> {
-        let mut chunk = [0; CHUNK];
         loop {
+            // What is not taken in now is once events were taken, or output has left: it is polled again then.
+            poll_fn(|_| if self.take_in() { Poll::Ready(()) } else { Poll::Pending }).await;
+            let mut chunk = [0; CHUNK];
             let n = reader.read(&mut chunk).await.map_err(LineError::Read)?;
             if n == 0 {
                 return Err(LineError::Ended);
             }
-            let mut at = 0;
-            poll_fn(|_| {
-                at += self.member.borrow_mut().handle_input(self.clock.now(), &chunk[at..n]);
-                // Once events were taken, or output has left, it is polled again.
-                if at == n { Poll::Ready(()) } else { Poll::Pending }
-            })
-            .await;
+            let input = &mut *self.input.borrow_mut();
+            input.bytes[..n].copy_from_slice(&chunk[..n]);
+            (input.at, input.end) = (0, n);
         }
+    }
+
+    /// Gives the member more of what was read, if it takes any.
+    fn has_taken_more(&self) -> bool {
+        let before = self.input.borrow().at;
+        self.take_in();
+        self.input.borrow().at > before
+    }
+
+    /// Gives the member what was read; false if it does not take all of it yet.
+    fn take_in(&self) -> bool {
+        let Input { bytes, at, end } = &mut *self.input.borrow_mut();
+        *at += self.member.borrow_mut().handle_input(self.clock.now(), &bytes[*at..*end]);
+        at == end
     }
 
     async fn write<W: Write, E>(&self, writer: &mut W) -> Result<Infallible, LineError<E, W::Error>> {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use ipcm_core::fixed::{Concurrent, LineError, Sleep};
 use ipcm_core::memory::Clock;
 use ipcm_core::transport::Progress;
-use ipcm_core::trunk::{Framing, MemberKind, RelayConfig, TrunkConfig};
+use ipcm_core::trunk::{Framing, MemberKind, Record, RelayConfig, TRUNK_VERSION, TrunkConfig, serial};
 use ipcm_core::{Clock as _, Instant};
 
 use crate::firmware::{Seen, copy, member, native};
@@ -129,6 +129,56 @@ fn a_run_that_is_dropped_and_begun_anew_at_any_time_loses_nothing() {
         });
         world.pass(100 * MS);
         assert_eq!(seen.borrow().ended, [(id, Some(b"a task asks".to_vec()))], "every {patience} polls");
+    }
+}
+
+/// The test plays the gateway of the first session of the first life: it takes the member in, tells of more connections
+/// than that has links, and of life behind them.
+fn say_as_gateway(line: &Line) {
+    let joined = Record::Joined { version: TRUNK_VERSION, window: 1000, limit: 100, silence: 0 };
+    let incoming = (0..6).map(|at| Record::Incoming { link: 2 * at + 1 });
+    for (number, record) in [joined].into_iter().chain(incoming).chain([Record::Pulse; 6]).enumerate() {
+        let mut frame = [0; 64];
+        let len = serial::encode(2, number as u16, &record, &mut frame).unwrap();
+        line.inject(To::Member, &frame[..len]);
+    }
+}
+
+/// Nobody is woken by what was read and waits: it is taken in as soon as it can be.
+#[test]
+fn one_poll_takes_in_all_that_has_come() {
+    let world = World::new(Framing::Serial);
+    let device = Concurrent::new(member(1, MemberKind::Service), Timer(world.network.clock()));
+    let [reader, writer] = [(); 2].map(|()| Half(world.line.clone(), Rc::default()));
+    let mut run = Box::pin(device.run(reader, writer, |_, _| {}));
+    let mut poll = || assert!(run.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    poll();
+    say_as_gateway(&world.line);
+    poll();
+    assert!(!world.line.has_bytes(To::Member));
+    assert!(device.with(|member| member.is_joined()));
+}
+
+/// Clause H3: what has come behind a connection for which there is no link, and waits until that is turned away, is not
+/// in a future either.
+#[test]
+fn what_waits_behind_a_connection_that_is_turned_away_is_not_lost() {
+    for (chunk, capacity, patience) in
+        [(64, 4096, 1), (64, 1, 1), (64, 1, 2), (50, 1, 3), (30, 4096, 1), (30, 1, 1)]
+    {
+        let world = World::with(RelayConfig::serial(), TrunkConfig::serial(), Line::new(chunk, capacity));
+        world.is_stopped.set(true);
+        let (device, seen) = start(&world, patience);
+        // What the device says is taken from the line.
+        let line = world.line.clone();
+        world.add(move || matches!(line.read(To::Gateway, &mut [0; 64]), Progress::Moved(_)));
+        world.pass(100 * MS);
+        say_as_gateway(&world.line);
+        world.pass(200 * MS);
+        let what = format!("{chunk} bytes at once, room for {capacity}, every {patience} polls");
+        assert_eq!((seen.borrow().joined, &seen.borrow().left[..]), (1, &[][..]), "{what}");
+        assert!(!world.line.has_bytes(To::Member), "{what}");
+        assert!(device.with(|member| member.is_joined()), "{what}");
     }
 }
 

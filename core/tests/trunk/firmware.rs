@@ -77,8 +77,8 @@ impl embedded_io::Write for Port {
 /// What a firmware has seen.
 #[derive(Default)]
 pub(crate) struct Seen {
-    joined: usize,
-    left: Vec<Loss>,
+    pub(crate) joined: usize,
+    pub(crate) left: Vec<Loss>,
     pub(crate) opened: Vec<LinkId>,
     pub(crate) ended: Vec<(RequestId, Option<Vec<u8>>)>,
     closed: Vec<(LinkId, LinkEnd)>,
