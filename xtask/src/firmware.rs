@@ -12,6 +12,9 @@ use std::{fs, path::PathBuf, process::ExitCode};
 /// The package of the firmware, which is a workspace of its own.
 pub(crate) const MANIFEST: &str = "firmware/Cargo.toml";
 
+/// The core's own checks for the target: what is built, and how.
+pub(crate) const CHECKS: &str = "--profile checks --features checks --bin checks --bin simulation";
+
 /// Programs in whose size others are compared, and the most that the request/response path may add to `empty`.
 const SIZES: [(&str, Option<u32>); 5] = [
     ("empty", None),
@@ -26,7 +29,8 @@ pub(crate) fn run() -> ExitCode {
     let (mut steps, mut tally) = (Steps::default(), Tally::default());
     if let Some(folder) = build(&mut steps, &mut tally) {
         steps.run("the command", &mut cargo("build --package ipcm --bin ipcm"));
-        let tests = "test --package ipcm-tests --test firmware -- --nocapture --test-threads 1";
+        let tests =
+            "test --package ipcm-tests --test firmware --test core_checks -- --nocapture --test-threads 1";
         test::run_tests(
             &mut steps,
             &mut tally,
@@ -48,9 +52,12 @@ pub(crate) fn build(steps: &mut Steps, tally: &mut Tally) -> Option<PathBuf> {
             return None;
         }
     };
-    let mut command = cargo_aside("build", MANIFEST, &format!("--release --target {CORTEX_M3}"));
-    if !steps.run("firmware", compiler.choose(&mut command)) {
-        return None;
+    // The checks have an allocator, so they cannot be built along with what has none.
+    for programs in ["--release", CHECKS] {
+        let mut command = cargo_aside("build", MANIFEST, &format!("{programs} --target {CORTEX_M3}"));
+        if !steps.run("firmware", compiler.choose(&mut command)) {
+            return None;
+        }
     }
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
     let folder = target.join(CORTEX_M3).join("release");

@@ -2,13 +2,18 @@
 // Every test file uses a part of it.
 #![allow(dead_code)]
 
+/// A board has an allocator of its own.
+#[cfg(test)]
 pub(crate) mod counting;
 pub(crate) mod raw;
 pub(crate) mod wire;
 
-use std::cell::RefCell;
-use std::rc::Rc;
-use std::time::Duration;
+extern crate alloc;
+
+use alloc::rc::Rc;
+use alloc::vec::Vec;
+use core::cell::RefCell;
+use core::time::Duration;
 
 use ipcm_core::memory::{Clock, Memory, Network};
 use ipcm_core::{

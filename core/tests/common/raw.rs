@@ -1,5 +1,9 @@
 //! A member that writes its own frames.
 
+extern crate alloc;
+
+use alloc::string::String;
+use alloc::vec::Vec;
 use ipcm_core::memory::{Memory, Network};
 use ipcm_core::transport::{Progress, Transport, TransportEvent};
 use ipcm_core::{Instant, LinkId, Refusal};

@@ -1,5 +1,9 @@
 //! Frames made and read by hand, for peers that do not behave.
 
+extern crate alloc;
+
+use alloc::string::ToString;
+use alloc::vec::Vec;
 use ipcm_core::{Incarnation, PROTOCOL_VERSION, Refusal, RemoteErrorKind, RequestId};
 use serde::Serialize;
 

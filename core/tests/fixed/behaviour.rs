@@ -1,15 +1,17 @@
-//! What it does, clause by clause.
+//! What it does, clause by clause: functions that programs without a test harness call too.
 
 use crate::pair::{BIG, Ended, Memory, Pair, REQUESTS, SERVING, SMALL, copy};
+use alloc::borrow::ToOwned;
+use alloc::vec::Vec;
+use core::time::Duration;
 use ipcm_core::fixed::SendError;
 use ipcm_core::{Config, RemoteErrorKind, Sink};
-use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
 
 /// Clauses D1, H1: whatever pieces the bytes come in, both sides ask and answer, whoever has called.
-#[test]
-fn requests_and_messages_go_both_ways_in_pieces_of_every_size() {
+#[cfg_attr(test, test)]
+pub(crate) fn requests_and_messages_go_both_ways_in_pieces_of_every_size() {
     for small_calls in [true, false] {
         for chunk in 1..200 {
             let mut memory = Memory::new();
@@ -40,8 +42,8 @@ fn requests_and_messages_go_both_ways_in_pieces_of_every_size() {
 }
 
 /// The largest bodies that are announced get through, and one byte more is an error at the sender.
-#[test]
-fn a_body_of_the_largest_size_gets_through_and_no_larger_one() {
+#[cfg_attr(test, test)]
+pub(crate) fn a_body_of_the_largest_size_gets_through_and_no_larger_one() {
     let mut memory = Memory::new();
     let mut pair = Pair::open(&mut memory, true);
     let largest = pair.small.largest_body();
@@ -59,8 +61,8 @@ fn a_body_of_the_largest_size_gets_through_and_no_larger_one() {
 }
 
 /// Clauses D1, D2: a deadline ends a request, frees its slot at once, and its late answer is dropped and counted.
-#[test]
-fn a_request_that_times_out_is_forgotten_and_its_late_answer_is_counted() {
+#[cfg_attr(test, test)]
+pub(crate) fn a_request_that_times_out_is_forgotten_and_its_late_answer_is_counted() {
     let mut memory = Memory::new();
     let mut pair = Pair::open(&mut memory, true);
     let deadline = pair.now + SECOND;
@@ -82,8 +84,8 @@ fn a_request_that_times_out_is_forgotten_and_its_late_answer_is_counted() {
 }
 
 /// Clause C7: an answer that has come before the deadline is returned, however late one looks.
-#[test]
-fn an_answer_that_has_come_is_returned_after_the_deadline() {
+#[cfg_attr(test, test)]
+pub(crate) fn an_answer_that_has_come_is_returned_after_the_deadline() {
     let mut memory = Memory::new();
     let mut pair = Pair::open(&mut memory, true);
     let id = pair.ask_big(Some(pair.now + SECOND), b"").unwrap();
@@ -96,8 +98,8 @@ fn an_answer_that_has_come_is_returned_after_the_deadline() {
 }
 
 /// Clause D5: cancellation and the end of the time reach the service, in both directions.
-#[test]
-fn a_cancelled_request_is_withdrawn_at_the_service() {
+#[cfg_attr(test, test)]
+pub(crate) fn a_cancelled_request_is_withdrawn_at_the_service() {
     let mut memory = Memory::new();
     let mut pair = Pair::open(&mut memory, true);
     let (mine, theirs) = (pair.ask_big(None, b"").unwrap(), pair.ask_small(None, b"").unwrap());
@@ -113,8 +115,8 @@ fn a_cancelled_request_is_withdrawn_at_the_service() {
 }
 
 /// Clause D5: the caller's time is seen at the service.
-#[test]
-fn the_callers_deadline_is_known_and_an_answer_after_it_is_not_sent() {
+#[cfg_attr(test, test)]
+pub(crate) fn the_callers_deadline_is_known_and_an_answer_after_it_is_not_sent() {
     let mut memory = Memory::new();
     let mut pair = Pair::open(&mut memory, false);
     let deadline = pair.now + SECOND;
@@ -127,8 +129,8 @@ fn the_callers_deadline_is_known_and_an_answer_after_it_is_not_sent() {
 }
 
 /// Clause D1, F1: failures of the service come as what they are.
-#[test]
-fn a_failure_comes_with_its_kind_and_words() {
+#[cfg_attr(test, test)]
+pub(crate) fn a_failure_comes_with_its_kind_and_words() {
     let mut memory = Memory::new();
     let mut pair = Pair::open(&mut memory, false);
     let id = pair.ask_small(None, b"").unwrap();
@@ -147,8 +149,8 @@ fn a_failure_comes_with_its_kind_and_words() {
 }
 
 /// Clauses D1, E2: when the link ends, what has come is taken in, and every other request ends as gone.
-#[test]
-fn the_end_of_a_link_ends_its_requests_once_and_after_the_answers_that_had_come() {
+#[cfg_attr(test, test)]
+pub(crate) fn the_end_of_a_link_ends_its_requests_once_and_after_the_answers_that_had_come() {
     let mut memory = Memory::new();
     let mut pair = Pair::open(&mut memory, true);
     let answered = pair.ask_big(None, b"1").unwrap();
@@ -178,8 +180,8 @@ fn the_end_of_a_link_ends_its_requests_once_and_after_the_answers_that_had_come(
 }
 
 /// Clause D6: full is an error, and nothing has happened.
-#[test]
-fn a_full_table_and_a_full_outbox_refuse_and_change_nothing() {
+#[cfg_attr(test, test)]
+pub(crate) fn a_full_table_and_a_full_outbox_refuse_and_change_nothing() {
     let mut memory = Memory::new();
     let mut pair = Pair::open(&mut memory, true);
     // 176 bytes of output for what this side begins: one frame of 100 bytes, not two.
@@ -202,8 +204,8 @@ fn a_full_table_and_a_full_outbox_refuse_and_change_nothing() {
 
 /// Clause B4: a peer that asks as fast as it may has no more requests unanswered than there is room for, and the
 /// answers to all of them have room however large they are and whatever this side sends beside them.
-#[test]
-fn a_peer_cannot_have_more_requests_unanswered_than_there_is_room_for_answers() {
+#[cfg_attr(test, test)]
+pub(crate) fn a_peer_cannot_have_more_requests_unanswered_than_there_is_room_for_answers() {
     let mut memory = Memory::new();
     let mut pair = Pair::open(&mut memory, false);
     let largest = vec![7; pair.small.largest_body()];
@@ -229,8 +231,8 @@ fn a_peer_cannot_have_more_requests_unanswered_than_there_is_room_for_answers() 
 }
 
 /// Clause B4: messages are taken one by one, and what was taken may be sent anew.
-#[test]
-fn a_peer_that_sends_messages_without_end_never_gets_ahead_of_its_window() {
+#[cfg_attr(test, test)]
+pub(crate) fn a_peer_that_sends_messages_without_end_never_gets_ahead_of_its_window() {
     let mut memory = Memory::new();
     let mut pair = Pair::open(&mut memory, false);
     for number in 0..100u8 {
@@ -247,8 +249,8 @@ fn a_peer_that_sends_messages_without_end_never_gets_ahead_of_its_window() {
 }
 
 /// Both can be asked to end.
-#[test]
-fn the_wish_that_a_peer_ends_is_heard() {
+#[cfg_attr(test, test)]
+pub(crate) fn the_wish_that_a_peer_ends_is_heard() {
     let mut memory = Memory::new();
     let mut pair = Pair::open(&mut memory, true);
     pair.small.terminate(pair.small_link).unwrap();
@@ -258,8 +260,8 @@ fn the_wish_that_a_peer_ends_is_heard() {
 }
 
 /// The slots of links are used again, and the id of a former link finds nothing.
-#[test]
-fn links_are_as_many_as_there_are_and_are_used_again() {
+#[cfg_attr(test, test)]
+pub(crate) fn links_are_as_many_as_there_are_and_are_used_again() {
     let mut memory = Memory::new();
     let mut pair = Pair::open(&mut memory, true);
     let other = pair.small.open("other").unwrap();

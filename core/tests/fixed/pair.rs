@@ -1,5 +1,7 @@
 //! A member of a fixed size and a growing one, and the two streams of bytes between them.
 
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use ipcm_core::fixed;
 use ipcm_core::{
     Config, Endpoint, Event, Incarnation, Input, Instant, LinkId, RemoteErrorKind, ReplyToken, RequestId,
@@ -89,7 +91,7 @@ impl<'s> Pair<'s> {
         let n = out.len().min(chunk);
         self.to_big.extend_from_slice(&out[..n]);
         self.small.consume_output(self.small_link, n);
-        let came = std::mem::take(&mut self.to_big);
+        let came = core::mem::take(&mut self.to_big);
         let mut input = Input::new(&came);
         while let Some(event) = self.big.poll_input(self.now, self.big_link, &mut input) {
             self.big_seen.take(&mut self.big, event);

@@ -1,18 +1,10 @@
-//! The checks that run on every target, here as tests of the host and of WebAssembly.
+//! Checks that need no std, for what differs between targets: the size of a pointer, and alignment.
+//!
+//! Each is a plain function that panics when something does not hold: a test here and in WebAssembly, and called by
+//! `firmware/src/bin/checks.rs`, which has no test harness.
 
 extern crate alloc;
 
-mod checks;
-
-macro_rules! tests {
-    ($($module:ident: $($name:ident)+;)+) => {
-        $(mod $module {
-            $(#[test]
-            fn $name() {
-                crate::checks::$module::$name();
-            })+
-        })+
-    };
-}
-
-checks::for_every_check!(tests);
+mod codec;
+mod conversation;
+mod golden;

@@ -1,6 +1,7 @@
 //! What can happen in one step of a seed.
 
-use std::time::Duration;
+use alloc::vec::Vec;
+use core::time::Duration;
 
 use ipcm_core::{Handle, Instant, RequestId, SendError};
 
@@ -76,7 +77,7 @@ impl World {
             let seen = asking.seen.clone();
             handle.send_request_with(&peer, &ask, timeout, move |_, end| {
                 let end = end.map(|response| response.decode().ok());
-                seen.lock().unwrap().push((token, end));
+                seen.lock().push((token, end));
             })
         } else {
             handle.send_request(&peer, &ask, timeout)
@@ -166,7 +167,7 @@ impl World {
         let Slot::Asker(asking) = &mut *slot else { return };
         self.ledger.borrow_mut().cancelled(token);
         asking.handle.cancel(id);
-        if !asking.seen.lock().unwrap().iter().any(|(seen, _)| *seen == token) {
+        if !asking.seen.lock().iter().any(|(seen, _)| *seen == token) {
             self.ledger.borrow_mut().forgotten(token);
         }
         self.check_unknown(asking, id);

@@ -1,6 +1,7 @@
 //! How the ends of requests and the messages of members are collected and recorded.
 
-use std::time::Duration;
+use alloc::vec::Vec;
+use core::time::Duration;
 
 use ipcm_core::RequestId;
 
@@ -33,7 +34,7 @@ impl World {
             Ok((_, None)) => ledger.forgotten(token),
             Err(HasCallback { .. }) => return,
             // Its callback ran before.
-            Err(UnknownId { .. }) if asking.seen.lock().unwrap().iter().any(|(seen, _)| *seen == token) => {
+            Err(UnknownId { .. }) if asking.seen.lock().iter().any(|(seen, _)| *seen == token) => {
                 return;
             }
             Err(error) => ledger.failed(self.now(), token, &error),
@@ -66,7 +67,7 @@ impl World {
     }
 
     pub(crate) fn take_seen_of(&self, asking: &mut Asking) {
-        for (token, end) in std::mem::take(&mut *asking.seen.lock().unwrap()) {
+        for (token, end) in core::mem::take(&mut *asking.seen.lock()) {
             let mut ledger = self.ledger.borrow_mut();
             let peer = ledger.pending[&token].peer.clone();
             match end {

@@ -1,6 +1,8 @@
 //! What became of members and connections, and since when.
 
-use std::collections::HashMap;
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
 
 use ipcm_core::Instant;
 
@@ -12,11 +14,11 @@ pub(crate) struct Moment(u64);
 pub(crate) struct Fates {
     clock: u64,
     /// When each member died last.
-    deaths: HashMap<String, u64>,
+    deaths: BTreeMap<String, u64>,
     /// When each member was suspended last.
-    sleeps: HashMap<String, u64>,
+    sleeps: BTreeMap<String, u64>,
     /// When two members were cut off from each other last.
-    cuts: HashMap<(String, String), u64>,
+    cuts: BTreeMap<(String, String), u64>,
     /// The ends of all suspensions.
     wakes: Vec<(String, Instant)>,
     hostile: Vec<String>,

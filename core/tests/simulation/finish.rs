@@ -1,7 +1,8 @@
 //! One seed: steps, then quiet, then what must hold.
 
-use std::rc::Rc;
-use std::time::Duration;
+use alloc::rc::Rc;
+use alloc::vec::Vec;
+use core::time::Duration;
 
 use ipcm_core::SendError;
 use ipcm_core::memory::Faults;
@@ -72,7 +73,7 @@ impl World {
     fn answer_deferred(&self, at: usize) -> bool {
         let mut slot = self.slots[at].borrow_mut();
         let Slot::Server(service, server) = &mut *slot else { return false };
-        let deferred = std::mem::take(&mut server.deferred);
+        let deferred = core::mem::take(&mut server.deferred);
         let any = !deferred.is_empty();
         for (ask, token) in deferred {
             server.answer(service.client_mut(), &ask, token);

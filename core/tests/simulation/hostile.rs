@@ -1,5 +1,6 @@
 //! A peer that does not behave: it answers twice, unasked and wrongly, and sends junk.
 
+use alloc::vec::Vec;
 use ipcm_core::RemoteErrorKind;
 use ipcm_core::memory::Network;
 

@@ -1,6 +1,9 @@
 //! What was asked, answered and sent, against which every end is checked.
 
-use std::collections::{HashMap, HashSet};
+use alloc::borrow::ToOwned;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::String;
+use alloc::vec::Vec;
 
 use ipcm_core::{GoneReason, Instant, Message, RemoteErrorKind, RequestError, RequestId, SendError};
 
@@ -59,12 +62,12 @@ type Number = (u64, String);
 #[derive(Default)]
 pub(crate) struct Ledger {
     pub(crate) fates: Fates,
-    pub(crate) pending: HashMap<u64, Asked>,
-    services: HashMap<u64, Service>,
-    sent: HashMap<Number, Sent>,
-    delivered: HashSet<Number>,
+    pub(crate) pending: BTreeMap<u64, Asked>,
+    services: BTreeMap<u64, Service>,
+    sent: BTreeMap<Number, Sent>,
+    delivered: BTreeSet<Number>,
     /// The last message of each life of a sender to each receiver.
-    order: HashMap<(u128, String), u64>,
+    order: BTreeMap<(u128, String), u64>,
     pub(crate) totals: Totals,
 }
 

@@ -5,6 +5,10 @@
 //! IPCM_SIM_SEEDS=50000 cargo test --release -p ipcm-core --test simulation     a longer run
 //! IPCM_SIM_SEED=17 cargo test -p ipcm-core --test simulation                   one seed again
 //! ```
+//!
+//! All but this file needs no std; `firmware/src/bin/simulation.rs` runs some seeds too.
+
+extern crate alloc;
 
 #[path = "../common/mod.rs"]
 mod common;

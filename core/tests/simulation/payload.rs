@@ -1,5 +1,7 @@
 //! What is sent: every payload says which it is, so that a mix-up shows.
 
+use alloc::string::String;
+use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 /// What the service is to do with a request.

@@ -1,7 +1,7 @@
 //! Random numbers that follow from a seed.
 
-use std::ops::Range;
-use std::time::Duration;
+use core::ops::Range;
+use core::time::Duration;
 
 /// SplitMix64, Steele 2014.
 #[derive(Debug)]

@@ -1,7 +1,8 @@
 //! The service of the simulation: it does as each request wishes.
 
-use std::cell::RefCell;
-use std::rc::Rc;
+use alloc::rc::Rc;
+use alloc::vec::Vec;
+use core::cell::RefCell;
 
 use ipcm_core::memory::{Clock, Memory};
 use ipcm_core::{Handler, Message, RemoteErrorKind, ReplyToken, Request};

@@ -1,6 +1,6 @@
 //! What befalls members and their links: time, cuts, deaths, sleep, bad company.
 
-use std::time::Duration;
+use core::time::Duration;
 
 use crate::world::{Slot, World, client, into_client};
 
@@ -32,7 +32,7 @@ impl World {
 
     pub(crate) fn kill(&self, at: usize) {
         let mut slot = self.slots[at].borrow_mut();
-        let mut ended = std::mem::replace(&mut *slot, Slot::Absent);
+        let mut ended = core::mem::replace(&mut *slot, Slot::Absent);
         if matches!(ended, Slot::Absent) {
             return;
         }
@@ -75,7 +75,7 @@ impl World {
         ledger.totals.suspensions += 1;
         ledger.fates.suspended(&self.names[at], until);
         ledger.orphan(&self.names[at]);
-        if let Some(mut client) = into_client(std::mem::replace(&mut *slot, Slot::Suspended(until))) {
+        if let Some(mut client) = into_client(core::mem::replace(&mut *slot, Slot::Suspended(until))) {
             client.messages().iter().for_each(|message| ledger.read(&self.names[at], message));
             ledger.totals.dropped += client.dropped_messages();
             client.suspend(until).unwrap();

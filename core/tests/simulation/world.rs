@@ -1,10 +1,13 @@
 //! The members of one seed and how they take their turns.
 
-use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, HashSet};
-use std::rc::Rc;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::rc::Rc;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::cell::{Cell, RefCell};
+use core::time::Duration;
 
 use ipcm_core::memory::{Faults, Network};
 use ipcm_core::{Client, Config, Endpoint, Handle, Instant, LinkId, Overflow, RequestError, Service};
@@ -23,7 +26,7 @@ pub(crate) type Seen = (u64, Result<Option<Answer>, RequestError>);
 /// A handle and the ends that its callbacks saw.
 pub(crate) struct Asking {
     pub(crate) handle: Asker,
-    pub(crate) seen: Arc<Mutex<Vec<Seen>>>,
+    pub(crate) seen: Arc<spin::Mutex<Vec<Seen>>>,
 }
 
 pub(crate) enum Slot {
@@ -43,9 +46,9 @@ pub(crate) struct World {
     pub(crate) hostile: RefCell<Option<Hostile>>,
     pub(crate) numbers: Cell<u64>,
     /// What had happened when each link of each life was first seen.
-    pub(crate) links: RefCell<HashMap<(u128, LinkId), Moment>>,
+    pub(crate) links: RefCell<BTreeMap<(u128, LinkId), Moment>>,
     /// Lives that took over from one that was suspended, and links with it.
-    pub(crate) resumed: RefCell<HashSet<u128>>,
+    pub(crate) resumed: RefCell<BTreeSet<u128>>,
     /// Links are so few that connections are refused.
     pub(crate) few_links: bool,
 }

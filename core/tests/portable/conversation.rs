@@ -107,6 +107,7 @@ pub(crate) fn write(body: &[u8]) -> impl FnMut(&mut Sink<'_>, usize) -> Result<(
 }
 
 /// Clauses D2, D6.
+#[cfg_attr(test, test)]
 pub(crate) fn a_full_table_refuses_and_an_ended_id_finds_nothing() {
     let mut pair = Pair::open();
     let ask = |pair: &mut Pair| pair.asker.request(AT, pair.ours, None, &mut write(b"x"));
@@ -123,6 +124,7 @@ pub(crate) fn a_full_table_refuses_and_an_ended_id_finds_nothing() {
 }
 
 /// Clause D1.
+#[cfg_attr(test, test)]
 pub(crate) fn deadlines_end_requests_in_their_order() {
     let mut pair = Pair::open();
     // Far beyond what 32 bits of nanoseconds or microseconds hold.
@@ -149,6 +151,7 @@ fn random(state: &mut u64) -> u64 {
 }
 
 /// Clause D1: bodies of any length, in pieces of any length, so that frames begin at any address.
+#[cfg_attr(test, test)]
 pub(crate) fn every_request_ends_once_however_the_stream_is_cut() {
     for seed in 1..=100 {
         let mut state = seed;

@@ -30,6 +30,7 @@ impl Scribe {
 }
 
 /// Clause H4.
+#[cfg_attr(test, test)]
 pub(crate) fn the_bytes_of_every_kind_of_frame_are_what_they_were() {
     let mut scribe = Scribe::default();
     // So small a window is given back at once.

@@ -33,6 +33,7 @@ fn encoded() -> Vec<u8> {
     bytes
 }
 
+#[cfg_attr(test, test)]
 pub(crate) fn every_width_survives_the_trip_at_any_alignment() {
     let value = encoded();
     for before in 0..16 {
@@ -42,6 +43,7 @@ pub(crate) fn every_width_survives_the_trip_at_any_alignment() {
     }
 }
 
+#[cfg_attr(test, test)]
 pub(crate) fn a_value_cut_anywhere_is_truncated() {
     let value = encoded();
     for end in 0..value.len() {
@@ -53,6 +55,7 @@ pub(crate) fn a_value_cut_anywhere_is_truncated() {
 struct Nested(Option<Box<Nested>>);
 
 /// Fault X26: also where a length of the wire does not fit in a `usize`.
+#[cfg_attr(test, test)]
 pub(crate) fn bombs_are_refused() {
     assert_eq!(body::decode::<Nested>(&[1; 2000]), Err(DecodeError::TooDeep { limit: MAX_DEPTH }));
     let lengths: [&[u8]; 2] = [&[0x80, 0x80, 0x80, 0x10], &[0xff, 0xff, 0xff, 0xff, 0x0f]];
