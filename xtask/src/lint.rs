@@ -1,8 +1,9 @@
-//! `cargo xtask lint`: formatting, clippy, rustdoc and the minimum Rust version.
+//! `cargo xtask lint`: formatting, clippy (also for WebAssembly and the firmware), rustdoc and the minimum Rust version.
 
 use crate::{
     firmware, fuzz, msrv, no_std,
     steps::{Steps, cargo, cargo_aside},
+    targets::{self, CORTEX_M3, WASI},
 };
 use std::process::Command;
 
@@ -31,6 +32,7 @@ pub(crate) fn run() -> Result<(), String> {
         steps.run("clippy", &mut cargo_aside("clippy", manifest, "-- -D warnings"));
     }
     steps.run("clippy", &mut cargo("clippy --package ipcm-core --lib -- -D warnings"));
+    other_targets(&mut steps);
 
     for what in ["--workspace --all-features", "--package ipcm --no-default-features"] {
         steps.run("documentation", deny_doc_warnings(&mut cargo(&format!("doc --no-deps {what}"))));
@@ -38,6 +40,29 @@ pub(crate) fn run() -> Result<(), String> {
 
     steps.check("minimum Rust version", "cargo metadata --format-version 1", msrv::check);
     steps.finish()
+}
+
+/// Code that no other target compiles. In CI the targets must be there.
+fn other_targets(steps: &mut Steps) {
+    let compiler = match targets::compiler(steps, &[WASI, CORTEX_M3]) {
+        Ok(compiler) => compiler,
+        Err(why) => {
+            println!("### NOT RUN: clippy for {WASI} and {CORTEX_M3}. {why} ###\n");
+            if targets::in_ci() {
+                steps.check("clippy for other targets", "needs the targets", || Err(why));
+            }
+            return;
+        }
+    };
+    let guest = "clippy --package ipcm --lib --package ipcm-wasi-demo --bins --no-default-features";
+    let mut commands = vec![cargo(&format!("{guest} --target {WASI} -- -D warnings"))];
+    for programs in ["--release", firmware::CHECKS] {
+        let what = format!("{programs} --target {CORTEX_M3} -- -D warnings");
+        commands.push(cargo_aside("clippy", firmware::MANIFEST, &what));
+    }
+    for command in &mut commands {
+        steps.run("clippy for other targets", compiler.choose(command));
+    }
 }
 
 fn deny_doc_warnings(command: &mut Command) -> &mut Command {
