@@ -623,7 +623,8 @@ impl Transport for FilesTransport {
                 self.list(link);
                 self.show_more();
             }
-            Progress::Moved(_) | Progress::Broken => {}
+            Progress::Moved(_) => self.alarm.be_quick(),
+            Progress::Broken => {}
         }
         progress
     }

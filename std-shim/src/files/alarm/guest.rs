@@ -1,4 +1,5 @@
-//! Where nothing wakes anybody: a wait is a sleep, short at first and longer when nothing comes.
+//! Where nothing wakes anybody: a wait is no more than a look at first, and then a sleep, longer and longer when nothing
+//! comes.
 
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -14,6 +15,9 @@ use crate::bus::Presence;
 use crate::clock::Monotonic;
 use crate::files::entry::Entry;
 
+/// For how long it is looked again and again, once something has come or was sent. A sleep takes a millisecond at
+/// least under wasmtime, which is several times as long as an answer does.
+const EAGER: Duration = Duration::from_millis(1);
 /// The first pause, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_micros(100), Duration::from_millis(50));
 
@@ -21,13 +25,15 @@ const PAUSES: (Duration, Duration) = (Duration::from_micros(100), Duration::from
 #[derive(Debug)]
 pub(in crate::files) struct Alarm {
     pause: Duration,
+    /// Until when it is looked again and again; `None` if the next wait is the first.
+    eager: Option<Instant>,
     waker: Option<Waker>,
     is_woken: bool,
 }
 
 impl Alarm {
     pub(in crate::files) fn new(_mailbox: &Path, _presence: Option<&Presence>) -> io::Result<Self> {
-        Ok(Self { pause: PAUSES.0, waker: None, is_woken: false })
+        Ok(Self { pause: PAUSES.0, eager: None, waker: None, is_woken: false })
     }
 
     /// It tells nothing of what comes.
@@ -56,16 +62,23 @@ impl Alarm {
         false
     }
 
-    /// Something has come: the next pauses are short again.
+    /// Something has come or was sent: the next pauses are short again.
     pub(in crate::files) fn be_quick(&mut self) {
         self.pause = PAUSES.0;
+        self.eager = None;
     }
 
-    /// Sleeps for the next pause, but not beyond `deadline`.
+    /// Lets others run, or sleeps for the next pause, but not beyond `deadline`.
     pub(in crate::files) fn wait(&mut self, deadline: Option<Instant>) -> io::Result<()> {
         self.is_woken = self.waker.as_ref().is_some_and(Waker::is_woken);
-        let left = deadline.map_or(self.pause, |deadline| deadline.saturating_since(Monotonic.now()));
-        if !left.is_zero() && !self.is_woken {
+        let now = Monotonic.now();
+        let left = deadline.map_or(self.pause, |deadline| deadline.saturating_since(now));
+        if left.is_zero() || self.is_woken {
+            return Ok(());
+        }
+        if now < *self.eager.get_or_insert(now + EAGER) {
+            thread::yield_now();
+        } else {
             thread::sleep(left.min(self.pause));
             self.pause = (self.pause * 2).min(PAUSES.1);
         }
