@@ -222,6 +222,12 @@ impl<T: Transport, C: Clock> Client<T, C> {
         &mut self.transport
     }
 
+    /// Gives up the client and keeps the transport, as for one that is used by way of another. Its links are forgotten, not
+    /// closed.
+    pub fn into_transport(self) -> T {
+        self.transport
+    }
+
     /// The present moment.
     pub fn now(&self) -> Instant {
         self.clock.now()

@@ -3,11 +3,14 @@
 //! ```text
 //! order    what a guest can be told
 //! guest    does it, on whatever transport
-//! main     the program: by message files in a preopened directory, or by a gateway on standard input and output
+//! way      the two ways in: message files in a preopened directory; a gateway on standard input and output
+//! main     the program
 //! ```
 
 mod guest;
 mod order;
+mod way;
 
 pub use guest::serve;
 pub use order::Order;
+pub use way::{NoWay, Way, join};
