@@ -17,6 +17,7 @@
 //! failures              contenders that failed, without which the others go on
 //! statistics            medians and quantiles of the above
 //! goals                 the program that measures all of this, with other libraries or without
+//! guest                 round trips of a guest in WebAssembly, beside bare pipes
 //! goal, plot            the table of what was to be reached; charts
 //! ```
 //!
@@ -32,6 +33,7 @@ pub mod failures;
 pub mod goal;
 pub mod goals;
 pub mod growth;
+pub mod guest;
 pub mod idle;
 pub mod in_place;
 pub mod ipcm;

@@ -34,44 +34,64 @@ pub(crate) fn run() -> ExitCode {
     test::conclude("wasi", steps, &tally, true)
 }
 
-/// A guest that was built, and the engines that run it, as the tests are told of them.
-pub(crate) struct Guest(Vec<(&'static str, OsString)>);
+/// The most bytes that the guest's module may have: see ARCHITECTURE.md.
+const MOST: u64 = 340 * 1024;
+
+/// Guests that were built, and the engines that run them, as other programs are told of them.
+pub(crate) struct Guest {
+    folder: PathBuf,
+    told: Vec<(&'static str, OsString)>,
+}
 
 impl Guest {
-    /// Tells the tests that this command runs.
+    /// Tells the program that this command runs.
     pub(crate) fn tell<'c>(&self, command: &'c mut Command) -> &'c mut Command {
-        command.envs(self.0.iter().map(|(name, value)| (name, value)))
+        command.envs(self.told.iter().map(|(name, value)| (name, value)))
     }
 }
 
 /// Builds the guest, prints its size and finds the engines; what is missing is got or skipped.
 pub(crate) fn guest(steps: &mut Steps, tally: &mut Tally) -> Option<Guest> {
-    let ready = targets::compiler(steps, &[WASI])
-        .and_then(|compiler| targets::wasmtime(steps).map(|wasmtime| (compiler, wasmtime)));
-    let (compiler, wasmtime) = match ready {
-        Ok(ready) => ready,
+    let mut guest = match build(steps) {
+        Ok(guest) => guest,
         Err(why) => {
             tally.skip("guests in WebAssembly", &why);
             return None;
         }
     };
-    let mut build = cargo(&format!("build --package ipcm-wasi-demo --profile guest --target {WASI}"));
-    if !steps.run("guest", compiler.choose(&mut build)) {
-        return None;
-    }
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    let program = target.join(WASI).join("guest/ipcm-guest.wasm");
+    let program = guest.folder.join("ipcm-guest.wasm");
     let what = "bytes of the module";
     let is_measured = steps.check("size of the guest", what, || {
         let size = fs::metadata(&program).map_err(|error| format!("{}: {error}", program.display()))?.len();
         println!("ipcm-guest.wasm: {size} bytes");
-        Ok(())
+        if size > MOST { Err("it has grown beyond what is stated".into()) } else { Ok(()) }
     });
-    let mut told = vec![("IPCM_GUEST", program.into()), ("IPCM_WASMTIME", wasmtime.words().join(" ").into())];
     if let Ok(node) = targets::node(steps) {
-        told.push(("IPCM_NODE", node.words().join(" ").into()));
+        guest.told.push(("IPCM_NODE", node.words().join(" ").into()));
     }
-    is_measured.then_some(Guest(told))
+    is_measured.then_some(guest)
+}
+
+/// Builds the guests and finds the engine that every run needs.
+///
+/// # Errors
+///
+/// Says what is missing, or that they cannot be built.
+pub(crate) fn build(steps: &mut Steps) -> Result<Guest, String> {
+    let compiler = targets::compiler(steps, &[WASI])?;
+    let wasmtime = targets::wasmtime(steps)?;
+    let mut build = cargo(&format!("build --package ipcm-wasi-demo --profile guest --target {WASI}"));
+    if !steps.run("guest", compiler.choose(&mut build)) {
+        return Err("the guest cannot be built".into());
+    }
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    let folder = target.join(WASI).join("guest");
+    let told = vec![
+        ("IPCM_GUEST", folder.join("ipcm-guest.wasm").into()),
+        ("IPCM_ROUNDTRIP", folder.join("ipcm-roundtrip.wasm").into()),
+        ("IPCM_WASMTIME", wasmtime.words().join(" ").into()),
+    ];
+    Ok(Guest { folder, told })
 }
 
 /// Runs the tests in each engine; what is missing is got or skipped.
