@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
@@ -261,6 +261,37 @@ fn the_sudden_end_of_a_guest_by_message_files_is_noticed_at_once() {
             assert_eq!(guest.wait().code(), code, "{}", engine.name);
         }
     }
+}
+
+/// The line of the README that starts a guest without a gateway, as it is written there.
+#[test]
+fn the_guest_of_the_readme_is_a_peer() {
+    let Some(engine) = engines().into_iter().find(|engine| engine.name == "wasmtime") else {
+        println!("SKIPPED: there is no wasmtime");
+        return;
+    };
+    let _watchdog = within(120);
+    let readme = include_str!("../../README.md");
+    let block = readme.split("```sh\n").find(|block| block.contains("wasmtime run --dir")).unwrap();
+    let (script, _) = block.split_once("```").unwrap();
+    let place = tempfile::tempdir().unwrap();
+    let link = |from: &Path, to: &str| std::os::unix::fs::symlink(from, place.path().join(to)).unwrap();
+    link(Path::new(&engine.guest), "ipcm-guest.wasm");
+    link(&ipcm_tests::peer::program("ipcm"), "ipcm");
+    let engine = Path::new(&engine.words[0]);
+    if engine.is_absolute() {
+        link(engine, "wasmtime");
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path =
+        std::env::join_paths([place.path().to_owned()].into_iter().chain(std::env::split_paths(&path)));
+    // A guest whose bus is gone ends by itself.
+    let script = format!("{script}ipcm peers \"$IPCM_BUS\"\nrm -r bus\nwait");
+    let mut shell = Command::new("sh");
+    shell.args(["-e", "-c", &script]).current_dir(&place).env("PATH", path.unwrap()).stderr(Stdio::inherit());
+    let output = shell.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("guest"), "{said}");
 }
 
 /// A guest that has no such directory is told so: it is not there, or the engine was not told to give it.

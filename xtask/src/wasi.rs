@@ -19,6 +19,9 @@ use std::{
 /// Everything in the core's tests; `--tests` includes those within the library.
 const TESTS: &str = "test --package ipcm-core --tests --no-fail-fast --target";
 
+/// The tests of guests, and the measurement of one.
+const GUEST_TESTS: &str = "test --package ipcm-tests --package ipcm-benches --test wasi --test guests";
+
 /// The long tests in a size that interpreted or newly compiled code can take.
 const SIZES: [&str; 2] = ["IPCM_SIM_SEEDS=400", "PROPTEST_CASES=64"];
 
@@ -26,8 +29,8 @@ const SIZES: [&str; 2] = ["IPCM_SIM_SEEDS=400", "PROPTEST_CASES=64"];
 pub(crate) fn run() -> ExitCode {
     let (mut steps, mut tally) = (Steps::default(), Tally::default());
     if let Some(guest) = guest(&mut steps, &mut tally) {
-        steps.run("programs", &mut cargo("build --package ipcm-tests --bins"));
-        let mut command = cargo("test --package ipcm-tests --test wasi -- --nocapture --test-threads 1");
+        steps.run("programs", &mut cargo("build --package ipcm-tests --package ipcm --bins"));
+        let mut command = cargo(&format!("{GUEST_TESTS} -- --nocapture --test-threads 1"));
         test::run_tests(&mut steps, &mut tally, "guests in WebAssembly", guest.tell(&mut command));
     }
     tests(&mut steps, &mut tally);
