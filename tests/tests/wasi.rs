@@ -107,6 +107,11 @@ fn bus_for_guests() -> Bus {
     Bus::builder().transport(TransportKind::Files).guests(true).create().unwrap()
 }
 
+/// Removes a bus at once: its guard would wait for a dead guest as long as a beat may stay away.
+fn remove(bus: &Bus) {
+    std::fs::remove_dir_all(bus.info().route()).unwrap();
+}
+
 /// A handle called "native" that has found the guest.
 fn native(bus: &Bus) -> Handle {
     let mut handle = Handle::builder(bus.info(), "guest").name("native").build();
@@ -180,7 +185,7 @@ fn a_guest_by_a_gateway_is_a_full_peer() {
         let bus = Bus::spawn().unwrap();
         let guests = ["parrot", "guest"].map(|name| engine.by_gateway(&bus, name));
         is_a_full_peer(&bus);
-        std::fs::remove_dir_all(bus.info().route()).unwrap();
+        remove(&bus);
         for guest in guests {
             assert!(matches!(guest.end(), Err(GatewayError::BusGone { .. })), "{}", engine.name);
         }
@@ -212,7 +217,7 @@ fn a_guest_by_message_files_is_a_full_peer() {
         let bus = bus_for_guests();
         let mut guests = ["parrot", "guest"].map(|name| engine.by_files(&bus, name));
         is_a_full_peer(&bus);
-        std::fs::remove_dir_all(bus.info().route()).unwrap();
+        remove(&bus);
         for guest in &mut guests {
             assert!(guest.wait().success(), "{}", engine.name);
         }
@@ -259,6 +264,7 @@ fn the_sudden_end_of_a_guest_by_message_files_is_noticed_at_once() {
                 }
             });
             assert_eq!(guest.wait().code(), code, "{}", engine.name);
+            remove(&bus);
         }
     }
 }
@@ -364,5 +370,6 @@ fn a_newer_peer_is_told_by_a_guest_which_version_is_spoken() {
         let end = raw.next();
         assert!(matches!(&end, Happened::Closed(GoneReason::Refused(why)) if *why == refusal), "{end:?}");
         assert_eq!(told::<String>(&mut handle, &Order::Say("yes".into())), "guest: yes");
+        remove(&bus);
     }
 }
