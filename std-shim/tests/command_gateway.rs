@@ -44,6 +44,9 @@ fn what_is_no_guest_is_told_with_the_reason() {
     desk.run(["gateway", "--", "/etc/passwd"]).assert_failure(8, &["/etc/passwd", "Permission denied"]);
     desk.run(["gateway", "--", "echo", "Hello, world!"])
         .assert_failure(8, &["rules of the trunk", "limit", "belongs on its standard error"]);
+    // Among frames, what is none is noise.
+    desk.run(["gateway", "--framed", "--", "echo", "Hello, world!"])
+        .assert_failure(8, &["before it had joined"]);
     desk.run(["gateway", "--", "true"])
         .assert_failure(8, &["before it had joined: exit status: 0", "on its standard output"]);
     desk.run(["gateway", "--greeting", "0.1", "--", "sleep", "1000"])

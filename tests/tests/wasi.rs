@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use ipcm::{Bus, Gateway, GatewayError, GoneReason, Handle, Refusal, Service, TransportKind};
 use ipcm_core::PROTOCOL_VERSION;
-use ipcm_core::trunk::{Record, TRUNK_VERSION, Trouble, pipe};
+use ipcm_core::trunk::{Record, RelayConfig, TRUNK_VERSION, Trouble, pipe};
 use ipcm_tests::raw::{Happened, RawLink};
 use ipcm_tests::{AMPLE, Ask, Peer, obedient, proc, raw, within};
 use ipcm_wasi_demo::Order;
@@ -72,13 +72,17 @@ impl Engine {
 
     /// A gateway that runs a guest, and how the process of the guest is known.
     fn by_gateway(&self, bus: &Bus, name: &str) -> ByGateway {
+        self.by_gateway_of(bus, &["--gateway", name], RelayConfig::pipe())
+    }
+
+    fn by_gateway_of(&self, bus: &Bus, arguments: &[&str], config: RelayConfig) -> ByGateway {
         let folder = tempfile::tempdir().unwrap();
         let pid = folder.path().join("pid");
-        let engine = self.command(bus, &["--gateway", name]);
+        let engine = self.command(bus, arguments);
         let mut command = Command::new("sh");
         command.args(["-c", r#"echo $$ > "$0"; exec "$@""#]).arg(&pid);
         command.arg(engine.get_program()).args(engine.get_args());
-        let gateway = Gateway::new(bus.info()).greeting(AMPLE);
+        let gateway = Gateway::new(bus.info()).config(config).greeting(AMPLE);
         let thread = std::thread::spawn(move || gateway.run_program(command));
         ByGateway { thread, pid, _folder: folder }
     }
@@ -266,6 +270,32 @@ fn the_sudden_end_of_a_guest_by_message_files_is_noticed_at_once() {
             assert_eq!(guest.wait().code(), code, "{}", engine.name);
             remove(&bus);
         }
+    }
+}
+
+/// Clauses H1, H2: the core's member of a fixed size is a peer in WebAssembly as well, and its end is noticed.
+#[test]
+fn a_guest_without_an_allocator_is_a_peer() {
+    for engine in engines_that_poll() {
+        let _watchdog = within(60);
+        let small =
+            std::env::var_os("IPCM_SMALL_GUEST").expect("whoever builds the guest builds this one as well");
+        let engine = Engine { guest: small, ..engine };
+        let bus = Bus::spawn().unwrap();
+        let guest = engine.by_gateway_of(&bus, &[], RelayConfig::serial());
+        Handle::new(bus.info(), "small").wait_ready(AMPLE).unwrap();
+        for size in [0, 1, 100, 320] {
+            let bytes = vec![size as u8; size];
+            let mut handle = Handle::new(bus.info(), "small");
+            assert_eq!(handle.sync_request_bytes("small", &bytes, AMPLE).unwrap().bytes(), bytes, "{size}");
+        }
+        let mut handle = Handle::new(bus.info(), "small");
+        handle.sync_request_bytes("small", b"x", AMPLE).unwrap();
+        proc::signal(guest.pid(), Signal::STOP);
+        let asked = handle.send_request_bytes("small", b"x", None).unwrap();
+        proc::signal(guest.pid(), Signal::KILL);
+        assert!(raw::is_gone(&handle.await_response(asked, None)));
+        assert_eq!(guest.end().unwrap().signal(), Some(9), "{}", engine.name);
     }
 }
 

@@ -4,6 +4,7 @@ use crate::{
     firmware, fuzz, msrv, no_std,
     steps::{Steps, cargo, cargo_aside},
     targets::{self, CORTEX_M3, WASI},
+    wasi,
 };
 use std::process::Command;
 
@@ -15,7 +16,8 @@ use std::process::Command;
 /// Names the checks that failed.
 pub(crate) fn run() -> Result<(), String> {
     let mut steps = Steps::default();
-    let aside = [fuzz::MANIFEST, no_std::MANIFEST, no_std::WITHOUT_ALLOCATOR, firmware::MANIFEST];
+    let aside =
+        [fuzz::MANIFEST, no_std::MANIFEST, no_std::WITHOUT_ALLOCATOR, firmware::MANIFEST, wasi::SMALL];
 
     steps.run("format", &mut cargo("fmt --all --check"));
     for manifest in aside {
@@ -56,9 +58,13 @@ fn other_targets(steps: &mut Steps) {
     };
     let guest = "clippy --package ipcm --lib --package ipcm-wasi-demo --bins --no-default-features";
     let mut commands = vec![cargo(&format!("{guest} --target {WASI} -- -D warnings"))];
-    for programs in ["--release", firmware::CHECKS] {
-        let what = format!("{programs} --target {CORTEX_M3} -- -D warnings");
-        commands.push(cargo_aside("clippy", firmware::MANIFEST, &what));
+    for (manifest, programs, target) in [
+        (wasi::SMALL, "--release", WASI),
+        (firmware::MANIFEST, "--release", CORTEX_M3),
+        (firmware::MANIFEST, firmware::CHECKS, CORTEX_M3),
+    ] {
+        let what = format!("{programs} --target {target} -- -D warnings");
+        commands.push(cargo_aside("clippy", manifest, &what));
     }
     for command in &mut commands {
         steps.run("clippy for other targets", compiler.choose(command));

@@ -4,7 +4,7 @@
 
 use crate::{
     root,
-    steps::{Steps, cargo},
+    steps::{Steps, cargo, cargo_aside},
     tally::Tally,
     targets::{self, Compiler, WASI},
     test,
@@ -12,7 +12,7 @@ use crate::{
 use std::{
     ffi::OsString,
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, ExitCode},
 };
 
@@ -20,7 +20,8 @@ use std::{
 const TESTS: &str = "test --package ipcm-core --tests --no-fail-fast --target";
 
 /// The tests of guests, and the measurement of one.
-const GUEST_TESTS: &str = "test --package ipcm-tests --package ipcm-benches --test wasi --test guests";
+const GUEST_TESTS: &str =
+    "test --package ipcm-tests --package ipcm-benches --test wasi --test guests --no-fail-fast";
 
 /// The long tests in a size that interpreted or newly compiled code can take.
 const SIZES: [&str; 2] = ["IPCM_SIM_SEEDS=400", "PROPTEST_CASES=64"];
@@ -37,19 +38,19 @@ pub(crate) fn run() -> ExitCode {
     test::conclude("wasi", steps, &tally, true)
 }
 
-/// The most bytes that the guest's module may have: see ARCHITECTURE.md.
-const MOST: u64 = 340 * 1024;
+/// The package of the guest without an allocator, which is a workspace of its own.
+pub(crate) const SMALL: &str = "wasi-demo/small/Cargo.toml";
+
+/// The most bytes that the modules of the guests may have: see ARCHITECTURE.md.
+const MOST: [(&str, u64); 2] = [("IPCM_GUEST", 340 * 1024), ("IPCM_SMALL_GUEST", 40 * 1024)];
 
 /// Guests that were built, and the engines that run them, as other programs are told of them.
-pub(crate) struct Guest {
-    folder: PathBuf,
-    told: Vec<(&'static str, OsString)>,
-}
+pub(crate) struct Guest(Vec<(&'static str, OsString)>);
 
 impl Guest {
     /// Tells the program that this command runs.
     pub(crate) fn tell<'c>(&self, command: &'c mut Command) -> &'c mut Command {
-        command.envs(self.told.iter().map(|(name, value)| (name, value)))
+        command.envs(self.0.iter().map(|(name, value)| (name, value)))
     }
 }
 
@@ -62,17 +63,25 @@ pub(crate) fn guest(steps: &mut Steps, tally: &mut Tally) -> Option<Guest> {
             return None;
         }
     };
-    let program = guest.folder.join("ipcm-guest.wasm");
-    let what = "bytes of the module";
-    let is_measured = steps.check("size of the guest", what, || {
-        let size = fs::metadata(&program).map_err(|error| format!("{}: {error}", program.display()))?.len();
-        println!("ipcm-guest.wasm: {size} bytes");
-        if size > MOST { Err("it has grown beyond what is stated".into()) } else { Ok(()) }
-    });
+    let what = "bytes of the modules";
+    let is_measured = steps.check("size of the guests", what, || say_sizes(&guest.0));
     if let Ok(node) = targets::node(steps) {
-        guest.told.push(("IPCM_NODE", node.words().join(" ").into()));
+        guest.0.push(("IPCM_NODE", node.words().join(" ").into()));
     }
     is_measured.then_some(guest)
+}
+
+fn say_sizes(told: &[(&str, OsString)]) -> Result<(), String> {
+    for (name, most) in MOST {
+        let (_, program) = told.iter().find(|(told, _)| *told == name).ok_or(name)?;
+        let program = Path::new(program);
+        let size = fs::metadata(program).map_err(|error| format!("{}: {error}", program.display()))?.len();
+        println!("{}: {size} bytes", program.display());
+        if size > most {
+            return Err("it has grown beyond what is stated".into());
+        }
+    }
+    Ok(())
 }
 
 /// Builds the guests and finds the engine that every run needs.
@@ -84,17 +93,18 @@ pub(crate) fn build(steps: &mut Steps) -> Result<Guest, String> {
     let compiler = targets::compiler(steps, &[WASI])?;
     let wasmtime = targets::wasmtime(steps)?;
     let mut build = cargo(&format!("build --package ipcm-wasi-demo --profile guest --target {WASI}"));
-    if !steps.run("guest", compiler.choose(&mut build)) {
-        return Err("the guest cannot be built".into());
+    let mut small = cargo_aside("build", SMALL, &format!("--release --target {WASI}"));
+    if !steps.run("guest", compiler.choose(&mut build)) || !steps.run("guest", compiler.choose(&mut small)) {
+        return Err("the guests cannot be built".into());
     }
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    let folder = target.join(WASI).join("guest");
-    let told = vec![
-        ("IPCM_GUEST", folder.join("ipcm-guest.wasm").into()),
-        ("IPCM_ROUNDTRIP", folder.join("ipcm-roundtrip.wasm").into()),
+    let module = |name| target.join(WASI).join(name).into();
+    Ok(Guest(vec![
+        ("IPCM_GUEST", module("guest/ipcm-guest.wasm")),
+        ("IPCM_SMALL_GUEST", module("release/ipcm-small-guest.wasm")),
+        ("IPCM_ROUNDTRIP", module("guest/ipcm-roundtrip.wasm")),
         ("IPCM_WASMTIME", wasmtime.words().join(" ").into()),
-    ];
-    Ok(Guest { folder, told })
+    ]))
 }
 
 /// Runs the tests in each engine; what is missing is got or skipped.

@@ -148,7 +148,7 @@ impl Gateway {
     }
 
     /// The bounds: of windows, links, records, and of a serial line's silence. By default those of
-    /// [`RelayConfig::pipe`] and [`RelayConfig::serial`].
+    /// [`RelayConfig::pipe`] and [`RelayConfig::serial`]. The latter is also for a program that speaks as firmware does.
     #[must_use]
     pub fn config(mut self, config: RelayConfig) -> Self {
         self.config = Some(config);

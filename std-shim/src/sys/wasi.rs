@@ -1,6 +1,6 @@
 //! Standard input and output in WebAssembly: the calls of WASI preview 1 that wait for them and do not buffer.
 
-use std::mem::MaybeUninit;
+use core::mem::MaybeUninit;
 
 use wasip1::{
     CLOCKID_MONOTONIC, Ciovec, EVENTTYPE_CLOCK, EVENTTYPE_FD_READ, EVENTTYPE_FD_WRITE, Errno, Event,

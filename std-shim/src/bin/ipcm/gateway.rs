@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use clap::Args;
 use ipcm::{Gateway, GatewayError};
-use ipcm_core::trunk::TrunkError;
+use ipcm_core::trunk::{RelayConfig, TrunkError};
 
 use crate::arguments::{Format, Timeout, operands};
 use crate::failure::{Failure, Kind};
@@ -45,6 +45,9 @@ pub(crate) struct GatewayArguments {
     /// Seconds that the program may take to join
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = Timeout::parse)]
     greeting: Timeout,
+    /// The program speaks as firmware at the end of a line does, in frames with checksums
+    #[arg(long, conflicts_with = "serial")]
+    framed: bool,
     /// The guest is this program, with its arguments
     #[arg(last = true, value_name = "PROGRAM")]
     program: Vec<OsString>,
@@ -76,6 +79,9 @@ pub(crate) fn run(arguments: GatewayArguments) -> Result<(), Failure> {
     };
     let mut command = Command::new(program);
     command.args(words);
+    if arguments.framed {
+        gateway = gateway.config(RelayConfig::serial());
+    }
     let status = gateway.run_program(command)?;
     // A guest that was stopped is not asked how it took that.
     if status.success() || is_stopped.load(Ordering::Acquire) {
