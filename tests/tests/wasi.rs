@@ -371,10 +371,9 @@ fn a_guest_whose_gateway_is_newer_says_which_versions_are_spoken() {
             let output = guest.wait_with_output().unwrap();
             let said = String::from_utf8_lossy(&output.stderr);
             assert_eq!(output.status.code(), Some(1), "{said}");
-            let versions = format!(
-                "it speaks version {newer} of the trunk's records, this side version {TRUNK_VERSION}"
-            );
-            assert!(said.contains(&versions), "{said}");
+            for version in [newer, TRUNK_VERSION] {
+                assert!(said.contains(&format!("version {version}")), "{said}");
+            }
         }
     }
 }
