@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! transport   the `Transport` of one member
+//! links       the links that a member holds, and which of them wait for what
+//! incoming    those that were not accepted
 //! connection  one link: what was sent and not read, what comes next, whether its peer lives
 //! row         the files of one direction of a link, in order
 //! opening     what one who connects says of itself
@@ -27,7 +29,9 @@
 mod alarm;
 mod connection;
 mod entry;
+mod incoming;
 mod kept;
+mod links;
 mod opening;
 mod row;
 mod transport;

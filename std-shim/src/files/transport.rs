@@ -1,6 +1,13 @@
 //! The [`Transport`] of one member of a bus.
+//!
+//! ```text
+//! mail      what comes to its mailbox
+//! life      the lives of the peers at the other ends
+//! turn      what a wait has found
+//! parting   what a life leaves to the next
+//! ```
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::io::ErrorKind;
 #[cfg(target_os = "linux")]
 use std::os::fd::BorrowedFd;
@@ -16,18 +23,23 @@ use ipcm_core::{Clock, Incarnation, Instant, LinkId, Message, time};
 use super::alarm::{Alarm, Found};
 use super::connection::{self, Connection};
 use super::entry::{Entry, Side, Wire};
+use super::incoming::{BACKLOG, Incoming};
 use super::kept::{self, Before, Kept, Requeued};
-use super::opening::{self, Opening};
+use super::links::Links;
+use super::opening::Opening;
 use super::row;
 use crate::Waker;
 use crate::bus::{self, BusDir, BusError, Medium, Membership, PeerRecord, PeerWatch, Presence, news};
 use crate::clock::Monotonic;
 use crate::log;
 
+mod life;
+mod mail;
+mod parting;
+mod turn;
+
 /// How often it is looked for what nothing tells of.
 const LOOK: Duration = Duration::from_millis(50);
-/// Connections that wait to be accepted by one member, at most.
-const BACKLOG: usize = 1024;
 /// How long a peer that came back in time may take to be heard of.
 const GREETING: Duration = Duration::from_secs(10);
 
@@ -38,15 +50,8 @@ pub struct FilesTransport {
     me: Opening,
     mailbox: PathBuf,
     durable: bool,
-    /// By the index of the link.
-    connections: Vec<Option<Connection>>,
-    /// The links by their names on disk and this member's end.
-    wires: HashMap<(Wire, Side), LinkId>,
-    /// Links that were not accepted, in order: openings, and what a former life has left.
-    incoming: VecDeque<(Wire, Side)>,
-    waiting: HashSet<(Wire, Side)>,
-    /// Links that may have something to receive.
-    ready: Vec<LinkId>,
+    links: Links,
+    incoming: Incoming,
     events: VecDeque<TransportEvent>,
     alarm: Alarm,
     /// Readable while there is something to take in that the alarm has told of, and whether it is. For someone
@@ -59,12 +64,7 @@ pub struct FilesTransport {
     waker: Option<Waker>,
     /// The pause between two looks for peers where there is no watch.
     interval: Duration,
-    /// Links whose senders wait for room, and links whose peers' ends nothing tells of.
-    blocked: Vec<LinkId>,
-    unsure: Vec<LinkId>,
-    /// Links whose peers are suspended.
-    asleep: Vec<LinkId>,
-    /// When that was last looked at.
+    /// When it was last looked for what nothing tells of.
     looked: Instant,
     /// Links that were begun by this member.
     begun: u128,
@@ -83,11 +83,8 @@ impl FilesTransport {
         Ok(Self {
             me,
             durable: dir.medium() == Medium::DurableFiles,
-            connections: Vec::new(),
-            wires: HashMap::new(),
-            incoming: VecDeque::new(),
-            waiting: HashSet::new(),
-            ready: Vec::new(),
+            links: Links::default(),
+            incoming: Incoming::default(),
             events: VecDeque::new(),
             more: None,
             must_list: true,
@@ -95,9 +92,6 @@ impl FilesTransport {
             presence,
             waker: None,
             interval: LOOK,
-            blocked: Vec::new(),
-            unsure: Vec::new(),
-            asleep: Vec::new(),
             looked: Monotonic.now(),
             begun: 0,
             requeued: 0,
@@ -155,386 +149,10 @@ impl FilesTransport {
         self.membership.dir()
     }
 
-    fn connection_mut(&mut self, link: LinkId) -> Option<&mut Connection> {
-        self.connections.get_mut(link.index())?.as_mut().filter(|connection| connection.link == link)
-    }
-
-    fn insert(&mut self, connection: Connection) {
-        let link = connection.link;
-        if self.connections.len() <= link.index() {
-            self.connections.resize_with(link.index() + 1, || None);
-        }
-        self.wires.insert((connection.wire, connection.side), link);
-        if connection.is_unsure {
-            self.unsure.push(link);
-        }
-        if connection.asleep.is_some() {
-            self.asleep.push(link);
-        }
-        self.connections[link.index()] = Some(connection);
-        self.list(link);
-    }
-
-    /// Notes that a link may have something to receive.
-    fn list(&mut self, link: LinkId) {
-        if let Some(connection) = self.connection_mut(link)
-            && !std::mem::replace(&mut connection.is_listed, true)
-        {
-            self.ready.push(link);
-        }
-    }
-
     /// One end of a link, as it was left or as it begins.
     fn connection(&self, link: LinkId, end: (Wire, Side), kept: &Kept) -> Connection {
         let path = self.dir().path_of(&bus::mailbox_file(kept.peer().mailbox));
         Connection::new(link, end, kept, (self.mailbox.clone(), path), self.durable)
-    }
-
-    /// Makes the end of a peer's process known, or known to be past. One that cannot be looked at now is looked
-    /// at again.
-    fn look_at(&mut self, connection: &mut Connection) {
-        match self.attend(connection) {
-            Ok(Some(record)) => {
-                if let Some(until) = record.suspended() {
-                    connection.learn_of_sleep(until);
-                }
-            }
-            Ok(None) | Err(BusError::NoBus { .. }) => connection.is_dead = true,
-            Err(_) => connection.is_unsure = true,
-        }
-    }
-
-    /// Makes the end of a peer's process known, and returns what the bus knows of it after that; `None` if it
-    /// does not live in that mailbox.
-    fn attend(&mut self, connection: &mut Connection) -> Result<Option<PeerRecord>, BusError> {
-        if let Some(process) = connection.process.take() {
-            self.alarm.forget_process(process);
-        }
-        let lives = |record: &PeerRecord| record.mailbox() == Some(connection.peer.mailbox);
-        let Some(record) = self.dir().lookup(&connection.peer.name)?.filter(lives) else { return Ok(None) };
-        connection.is_unsure = false;
-        connection.peer.incarnation = record.incarnation();
-        if record.suspended().is_some() {
-            return Ok(Some(record));
-        }
-        if record.is_guest() {
-            let file = self.dir().path_of(&bus::record_file(record.name()));
-            self.alarm.watch_guest(connection.link, &file);
-        } else if record.pid() == self.record().pid() && !record.is_elsewhere() {
-            // It says so when it leaves; and with this process, nobody is left to be told.
-            return Ok(Some(record));
-        }
-        if !record.is_elsewhere() {
-            connection.process = self.alarm.watch_process(connection.link, record.pid());
-        }
-        connection.is_unsure = connection.process.is_none();
-        // Its process may have died before it was watched, and its id be another's.
-        let again = self.dir().lookup(&connection.peer.name)?;
-        Ok(again.filter(|again| again.incarnation() == record.incarnation()))
-    }
-
-    /// Looks whether the peer of a link lives.
-    fn look_after(&mut self, link: LinkId) {
-        let Some(slot) = self.connections.get_mut(link.index()) else { return };
-        let Some(mut connection) = slot.take_if(|connection| connection.link == link) else { return };
-        let was_unsure = connection.is_unsure;
-        self.look_at(&mut connection);
-        let is_unsure = connection.is_unsure;
-        self.connections[link.index()] = Some(connection);
-        self.list(link);
-        if is_unsure && !was_unsure {
-            self.unsure.push(link);
-        }
-    }
-
-    /// Takes up what has come to the mailbox.
-    fn take_mail(&mut self) {
-        let mut entries = Vec::new();
-        self.must_list |= !self.alarm.mail(&mut entries);
-        if self.must_list {
-            self.must_list = !self.alarm.tells_of_mail();
-            match fs::read_dir(&self.mailbox) {
-                Ok(files) => {
-                    let names = files.flatten().map(|file| file.file_name());
-                    entries.extend(names.filter_map(|name| Entry::parse(name.to_str()?)));
-                    entries.sort_unstable();
-                }
-                Err(_) => self.must_list = true,
-            }
-        }
-        entries.into_iter().for_each(|entry| self.take_entry(entry));
-    }
-
-    fn take_entry(&mut self, entry: Entry) {
-        match entry {
-            Entry::Opening(wire) => self.take_incoming(wire, Side::Callee),
-            Entry::Kept(wire, side) => self.take_incoming(wire, side),
-            Entry::Requeued(_) => {}
-            Entry::Row(wire, side, place, _) => match self.wires.get(&(wire, side)).copied() {
-                Some(link) => {
-                    if let Some(connection) = self.connection_mut(link) {
-                        connection.see(place);
-                    }
-                    self.list(link);
-                }
-                None if self.waiting.contains(&(wire, side)) => {}
-                // Sent to a link that was closed meanwhile.
-                None => drop(fs::remove_file(self.mailbox.join(entry.to_string()))),
-            },
-        }
-    }
-
-    fn take_incoming(&mut self, wire: Wire, side: Side) {
-        if self.incoming.len() < 2 * BACKLOG
-            && !self.wires.contains_key(&(wire, side))
-            && self.waiting.insert((wire, side))
-        {
-            self.incoming.push_back((wire, side));
-        }
-    }
-
-    /// Takes the first link that was not accepted, and its file.
-    fn take_first(&mut self) -> Option<((Wire, Side), Kept)> {
-        let (wire, side) = self.incoming.pop_front()?;
-        self.waiting.remove(&(wire, side));
-        let path = |entry: Entry| self.mailbox.join(entry.to_string());
-        let (kept, opening) = (path(Entry::Kept(wire, side)), path(Entry::Opening(wire)));
-        let first = match fs::read(&kept) {
-            Ok(bytes) => kept::parse::<Kept>(&bytes),
-            Err(_) => read_short(&opening)
-                .and_then(|bytes| Opening::parse(&bytes))
-                .map(|opening| Kept::new(&opening, (0, 0), Vec::new())),
-        };
-        for path in [kept, opening] {
-            let _ = fs::remove_file(path);
-        }
-        Some(((wire, side), first?))
-    }
-
-    /// Takes the messages that a former life has put back, in order.
-    pub(crate) fn take_requeued(&mut self) -> Vec<Message> {
-        let Ok(files) = fs::read_dir(&self.mailbox) else { return Vec::new() };
-        let mut entries: Vec<_> =
-            files.flatten().filter_map(|file| Entry::parse(file.file_name().to_str()?)).collect();
-        entries.sort_unstable();
-        let requeued =
-            entries.iter().filter(|entry| matches!(entry, Entry::Requeued(_))).filter_map(|entry| {
-                let path = self.mailbox.join(entry.to_string());
-                let message = fs::read(&path).ok().and_then(|bytes| kept::parse::<Requeued>(&bytes));
-                let _ = fs::remove_file(path);
-                message.map(Message::from)
-            });
-        requeued.collect()
-    }
-
-    /// Puts a message back for the next life of this member.
-    pub(crate) fn requeue(&mut self, message: &Message) -> io::Result<()> {
-        self.requeued += 1;
-        self.keep(Entry::Requeued(self.requeued), &kept::to_bytes(&Requeued::from(message)))
-    }
-
-    fn keep(&self, entry: Entry, bytes: &[u8]) -> io::Result<()> {
-        let path = |name: String| self.mailbox.join(name);
-        row::put(&path(format!(".{entry}")), &path(entry.to_string()), bytes, self.durable)
-    }
-
-    /// Leaves all links to the next life.
-    fn leave(&mut self, until: u64, mut partings: Vec<Parting>) -> io::Result<()> {
-        // Whoever has connected and was not accepted is told as well.
-        self.take_mail();
-        while let Some(((wire, side), kept)) = self.take_first() {
-            let mut end = self.connection(LinkId::from_bits(0), (wire, side), &kept);
-            self.keep_end(&mut end, &[], Vec::new(), until)?;
-        }
-        for mut connection in std::mem::take(&mut self.connections).into_iter().flatten() {
-            let of_link = |parting: &Parting| parting.link == connection.link;
-            let Some(at) = partings.iter().position(of_link) else {
-                connection.close();
-                continue;
-            };
-            let Parting { unsent, hello, partial, asleep, .. } = partings.swap_remove(at);
-            let asleep = asleep.map(|until| Before::Asleep(news::to_wall(until)));
-            // The beginning of a frame is that of the life which is to come, if the last one has ended.
-            let before = [Some(Before::Bytes(hello)), asleep, Some(Before::Bytes(partial))];
-            let is_something = |before: &Before| !matches!(before, Before::Bytes(bytes) if bytes.is_empty());
-            let before = before.into_iter().flatten().filter(is_something).collect();
-            self.keep_end(&mut connection, &unsent, before, until)?;
-        }
-        Ok(())
-    }
-
-    fn keep_end(
-        &self,
-        connection: &mut Connection,
-        unsent: &[u8],
-        before: Vec<Before>,
-        until: u64,
-    ) -> io::Result<()> {
-        let entry = Entry::Kept(connection.wire, connection.side);
-        let kept = connection.leave(unsent, before, until)?;
-        self.keep(entry, &kept::to_bytes(&kept))
-    }
-
-    /// Tells those whose sends had blocked of room, and has the others told.
-    fn look_for_room(&mut self) {
-        let now = Monotonic.now();
-        for link in std::mem::take(&mut self.blocked) {
-            let Some(slot) = self.connections.get_mut(link.index()) else { continue };
-            let Some(connection) = slot.as_mut().filter(|connection| connection.link == link) else {
-                continue;
-            };
-            if connection.again.is_some_and(|again| again > now) {
-                self.blocked.push(link);
-                continue;
-            }
-            // To watch comes first: a file may be taken in just now.
-            let was_paused = connection.again.take().is_some();
-            let mut has_room = connection.has_room();
-            if !has_room {
-                self.alarm.watch_room(&connection.path);
-                has_room = connection.has_room();
-            }
-            if has_room {
-                connection.is_blocked = false;
-                self.events.push_back(TransportEvent::Writable(link));
-            } else {
-                self.blocked.push(link);
-            }
-            if was_paused {
-                self.list(link);
-            }
-        }
-    }
-
-    fn take_found(&mut self) {
-        while let Some(found) = self.alarm.pop() {
-            match found {
-                Found::Mail => self.take_mail(),
-                Found::Room => {
-                    self.alarm.clear_room();
-                    self.look_for_room();
-                }
-                Found::Dead(link) => {
-                    #[cfg(target_os = "linux")]
-                    if let Some(connection) = self.connection_mut(link).filter(|held| held.is_unsure) {
-                        // A guest, whose record was closed.
-                        let life = connection.peer.incarnation;
-                        self.dir().end_beat(life);
-                    }
-                    self.look_after(link);
-                }
-                Found::PeersChanged => self.take_changes(),
-                Found::BusTouched => {
-                    if self.presence.as_ref().is_some_and(Presence::is_gone) {
-                        self.events.push_back(TransportEvent::BusGone);
-                    }
-                }
-                Found::Woken => {
-                    self.waker.iter().for_each(Waker::clear);
-                    self.events.push_back(TransportEvent::Woken);
-                }
-            }
-        }
-    }
-
-    /// Looks for what nothing tells of.
-    fn look(&mut self) {
-        self.membership.beat();
-        if self.must_list {
-            self.take_mail();
-        }
-        if self.must_look_for_peers() || self.watch.as_ref().is_some_and(PeerWatch::has_expired) {
-            self.take_changes();
-        }
-        let now = Monotonic.now();
-        if now.saturating_since(self.looked) >= LOOK {
-            self.looked = now;
-            if !self.alarm.tells_of_mail() && self.presence.as_ref().is_some_and(Presence::is_gone) {
-                self.events.push_back(TransportEvent::BusGone);
-            }
-            let unsure = std::mem::take(&mut self.unsure);
-            for link in unsure {
-                let is_unsure = |connection: &mut Connection| connection.is_unsure && !connection.is_dead;
-                if self.connection_mut(link).is_some_and(is_unsure) {
-                    self.unsure.push(link);
-                    self.look_after(link);
-                }
-            }
-            self.look_for_room();
-        }
-    }
-
-    /// Reports what can be received and who connects.
-    fn report(&mut self) {
-        let mut ready = std::mem::take(&mut self.ready);
-        ready.retain(|&link| {
-            let Some(connection) = self.connection_mut(link) else { return false };
-            let asleep = connection.report_sleep();
-            connection.is_listed = connection.is_ready();
-            let is_ready = connection.is_listed;
-            if let Some(until) = asleep {
-                self.asleep.push(link);
-                self.events.push_back(TransportEvent::Suspended(link, until));
-            }
-            is_ready
-        });
-        self.events.extend(ready.iter().map(|&link| TransportEvent::Readable(link)));
-        self.ready = ready;
-        self.report_late_risers();
-        self.events.extend(self.incoming.iter().map(|_| TransportEvent::Incoming));
-    }
-
-    /// Reports who is back though its time is over and nothing of it has come.
-    fn report_late_risers(&mut self) {
-        if self.asleep.is_empty() {
-            return;
-        }
-        let now = Monotonic.now();
-        for link in std::mem::take(&mut self.asleep) {
-            let Some(connection) = self.connection_mut(link).filter(|held| held.asleep.is_some()) else {
-                continue;
-            };
-            let is_due = connection.asleep.is_some_and(|until| until <= now);
-            let (name, mailbox) = (connection.peer.name.clone(), connection.peer.mailbox);
-            if is_due
-                && let Ok(Some(record)) = self.dir().lookup(&name)
-                && record.mailbox() == Some(mailbox)
-                && record.suspended().is_none()
-            {
-                let until = now + GREETING;
-                self.events.push_back(TransportEvent::Suspended(link, until));
-                if let Some(connection) = self.connection_mut(link) {
-                    connection.asleep = Some(until);
-                }
-            }
-            self.asleep.push(link);
-        }
-    }
-
-    /// Whether there is something to take in that was told of.
-    fn has_more(&self) -> bool {
-        let is_ready = |link: &LinkId| {
-            let connection = self.connections.get(link.index()).and_then(Option::as_ref);
-            connection.is_some_and(|connection| {
-                connection.link == *link && (connection.is_ready() || connection.has_news())
-            })
-        };
-        !self.incoming.is_empty() || self.ready.iter().any(is_ready)
-    }
-
-    /// Nothing tells who comes and goes: the system has no watch left.
-    fn must_look_for_peers(&self) -> bool {
-        self.watch.as_ref().is_some_and(PeerWatch::waits_by_polling)
-    }
-
-    /// Takes in who came and went.
-    fn take_changes(&mut self) {
-        let Some(watch) = &mut self.watch else { return };
-        let mut changes = Vec::new();
-        if let Err(error) = watch.changes(&mut changes) {
-            log::warn!(%error, "the peers of the bus cannot be watched");
-        }
-        self.events.extend(changes.into_iter().map(news::told));
     }
 }
 
@@ -571,25 +189,25 @@ impl Transport for FilesTransport {
         let path = connection.path.join(Entry::Opening(wire).to_string());
         let draft = connection.path.join(format!(".{}", Entry::Opening(wire)));
         row::put(&draft, &path, &self.me.to_bytes(), self.durable).map_err(failed)?;
-        self.insert(connection);
+        self.links.insert(connection);
         Ok(news::status(&record))
     }
 
     fn accept(&mut self, link: LinkId) -> bool {
-        let Some(((wire, side), kept)) = self.take_first() else {
+        let Some((end, kept)) = self.incoming.take_first(&self.mailbox) else {
             self.show_more();
             return false;
         };
-        let mut connection = self.connection(link, (wire, side), &kept);
+        let mut connection = self.connection(link, end, &kept);
         // One that has died meanwhile is heard out.
         self.look_at(&mut connection);
-        self.insert(connection);
+        self.links.insert(connection);
         self.show_more();
         true
     }
 
     fn reject(&mut self) {
-        let first = self.take_first();
+        let first = self.incoming.take_first(&self.mailbox);
         self.show_more();
         if let Some((end, kept)) = first {
             self.connection(LinkId::from_bits(0), end, &kept).close();
@@ -597,7 +215,7 @@ impl Transport for FilesTransport {
     }
 
     fn authenticate(&mut self, link: LinkId, name: &str, incarnation: Incarnation) -> bool {
-        let Some(connection) = self.connection_mut(link) else { return false };
+        let Some(connection) = self.links.get_mut(link) else { return false };
         // A former life has seen to the life of a peer that was its own; that may have changed.
         connection.peer.name == name
             && (connection.is_inherited
@@ -605,22 +223,19 @@ impl Transport for FilesTransport {
     }
 
     fn send(&mut self, link: LinkId, bytes: &[u8]) -> Progress {
-        let Some(slot) = self.connections.get_mut(link.index()) else { return Progress::Closed };
-        let Some(connection) = slot.as_mut().filter(|connection| connection.link == link) else {
-            return Progress::Closed;
-        };
+        let Some(connection) = self.links.get_mut(link) else { return Progress::Closed };
         let was_blocked = connection.is_blocked;
         let progress = connection.send(&bytes[..bytes.len().min(Self::PACKET)]);
         match progress {
             Progress::Blocked => {
                 if !was_blocked {
-                    self.blocked.push(link);
+                    self.links.blocked.push(link);
                 }
                 // Whoever waits is woken when there is room; it may be there by now.
                 self.look_for_room();
             }
             Progress::Closed => {
-                self.list(link);
+                self.links.list(link);
                 self.show_more();
             }
             Progress::Moved(_) => self.alarm.be_quick(),
@@ -630,11 +245,11 @@ impl Transport for FilesTransport {
     }
 
     fn receive(&mut self, link: LinkId, buffer: &mut [u8]) -> Progress {
-        let Some(connection) = self.connection_mut(link) else { return Progress::Blocked };
+        let Some(connection) = self.links.get_mut(link) else { return Progress::Blocked };
         let progress = connection.receive(buffer);
         let is_awake = matches!(progress, Progress::Moved(_)) && connection.asleep.take().is_some();
         if connection.again.is_some() && !std::mem::replace(&mut connection.is_blocked, true) {
-            self.blocked.push(link);
+            self.links.blocked.push(link);
         }
         if is_awake {
             // The next life of the peer speaks.
@@ -645,26 +260,21 @@ impl Transport for FilesTransport {
     }
 
     fn close(&mut self, link: LinkId) {
-        let Some(slot) = self.connections.get_mut(link.index()) else { return };
-        let Some(mut connection) = slot.take_if(|connection| connection.link == link) else { return };
+        let Some(mut connection) = self.links.remove(link) else { return };
         connection.close();
-        self.wires.remove(&(connection.wire, connection.side));
         if let Some(process) = connection.process.take() {
             self.alarm.forget_process(process);
         }
-        self.blocked.retain(|&other| other != link);
-        self.unsure.retain(|&other| other != link);
-        self.asleep.retain(|&other| other != link);
         self.show_more();
     }
 
     fn poll_event(&mut self) -> Option<TransportEvent> {
         let event = self.events.pop_front();
         if let Some(TransportEvent::Suspended(link, _)) = event
-            && let Some(connection) = self.connection_mut(link)
+            && let Some(connection) = self.links.get_mut(link)
         {
             connection.pass_sleep();
-            self.list(link);
+            self.links.list(link);
         }
         event
     }
@@ -691,7 +301,7 @@ impl Transport for FilesTransport {
             return time::earlier(beat, Some(Monotonic.now() + self.interval));
         }
         let expiry = self.watch.as_ref().and_then(PeerWatch::next_expiry);
-        let must_look = !self.unsure.is_empty() || !self.blocked.is_empty();
+        let must_look = !self.links.unsure.is_empty() || !self.links.blocked.is_empty();
         time::earlier(time::earlier(beat, expiry), must_look.then(|| self.looked + LOOK))
     }
 
@@ -732,15 +342,7 @@ impl Drop for FilesTransport {
     /// Closes every link, so that each peer knows at once. In a forked child it does nothing.
     fn drop(&mut self) {
         if self.membership.is_ours() {
-            self.connections.iter_mut().flatten().for_each(Connection::close);
+            self.links.iter_mut().for_each(Connection::close);
         }
     }
-}
-
-/// Reads a file that is not longer than an opening.
-fn read_short(path: &std::path::Path) -> Option<Vec<u8>> {
-    use std::io::Read;
-    let mut bytes = Vec::new();
-    fs::File::open(path).ok()?.take(opening::LONGEST as u64 + 1).read_to_end(&mut bytes).ok()?;
-    (bytes.len() <= opening::LONGEST).then_some(bytes)
 }
