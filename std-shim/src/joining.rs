@@ -6,13 +6,17 @@ use ipcm_core::transport::SuspendError;
 use ipcm_core::{Client, Config, Endpoint, Incarnation, SendError};
 
 use crate::bus::news::with_sources;
-use crate::bus::{BusDir, JoinError, Membership, PeerKind, Presence};
+use crate::bus::{BusDir, BusError, JoinError, Membership, PeerKind, Presence};
 use crate::clock::Monotonic;
 use crate::files::FilesTransport;
 use crate::info::Info;
 use crate::transport::BusTransport;
 #[cfg(target_os = "linux")]
 use crate::unix::UnixTransport;
+
+/// An epoll, two inotify, and one to read with.
+#[cfg(target_os = "linux")]
+const RESERVE: usize = 4;
 
 /// Which life of its member begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,18 +40,38 @@ pub(crate) fn join(
     let incarnation = random_incarnation();
     // A service notices the end of its bus. The watch is made first: see `UnixTransport::lift`.
     let presence = (kind == PeerKind::Service).then(|| dir.presence()).flatten();
+    // What a life that comes back needs is had before it does: what is kept for it must not be at stake.
+    let reserve = match life {
+        Life::First => Vec::new(),
+        Life::Next => reserve(&dir).map_err(failed)?,
+    };
     let membership = match life {
         Life::First => dir.join(name, kind, incarnation),
         Life::Next => dir.rejoin(name, kind, incarnation),
     }?;
+    drop(reserve);
     let transport = transport(membership, presence).map_err(|error| failed(dir.error("joining", error)))?;
     let endpoint = Endpoint::new(name, incarnation, config);
     let mut client = Client::new(endpoint, transport, Monotonic);
     if life == Life::Next {
-        let requeued = client.transport_mut().take_requeued();
+        let requeued = client.transport_mut().take_over();
+        let requeued = requeued.map_err(|error| failed(dir.error("joining the bus", error)))?;
         requeued.into_iter().for_each(|message| client.take_in(message));
     }
     Ok(client)
+}
+
+/// As many descriptors as a member needs besides those of its membership.
+#[cfg(target_os = "linux")]
+fn reserve(dir: &BusDir) -> Result<Vec<std::os::fd::OwnedFd>, BusError> {
+    let copy = |_| rustix::io::fcntl_dupfd_cloexec(dir, 0);
+    (0..RESERVE).map(copy).collect::<Result<_, _>>().map_err(|error| dir.error("joining the bus", error))
+}
+
+/// A guest can hold none back.
+#[cfg(not(target_os = "linux"))]
+fn reserve(_: &BusDir) -> Result<Vec<()>, BusError> {
+    Ok(Vec::new())
 }
 
 /// Has the next life of a member, which begins within `expiry`, take up what this one leaves: its name, its

@@ -112,12 +112,16 @@ impl BusTransport {
         }
     }
 
-    /// Takes the messages that a former life has put back, in order.
-    pub(crate) fn take_requeued(&mut self) -> Vec<Message> {
+    /// Takes up what a former life has left: the messages that it has put back, in order.
+    ///
+    /// # Errors
+    ///
+    /// What the file system says. Those that were not taken are still there.
+    pub(crate) fn take_over(&mut self) -> std::io::Result<Vec<Message>> {
         match self {
             #[cfg(target_os = "linux")]
-            Self::Unix(_) => Vec::new(),
-            Self::Files(transport) => transport.take_requeued(),
+            Self::Unix(_) => Ok(Vec::new()),
+            Self::Files(transport) => transport.take_over(),
         }
     }
 

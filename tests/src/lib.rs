@@ -12,6 +12,8 @@
 //! raw        one end of a connection whose bytes the test chooses
 //! proc       what the system tells of a process
 //! no_vdso    a process whose clock readings are system calls
+//! shortage   running out of something
+//! scarce     what processes do that run out of something
 //! standstill processes whose system calls are counted, and for which time stands still
 //! ```
 //!
@@ -26,6 +28,8 @@ pub mod obedient;
 pub mod peer;
 pub mod proc;
 pub mod raw;
+pub mod scarce;
+pub mod shortage;
 pub mod standstill;
 pub mod watchdog;
 pub mod wire;

@@ -21,6 +21,8 @@ mod processes;
 mod requests;
 #[path = "service.rs"]
 mod service;
+#[path = "files/shortage.rs"]
+mod shortage;
 #[path = "stopped.rs"]
 mod stopped;
 #[path = "files/suspension.rs"]

@@ -16,7 +16,6 @@ fn what_a_stopped_service_had_accepted_arrives_in_order_and_the_rest_is_refused(
     let mut handle = Handle::new(bus.info(), "service");
     assert_eq!(handle.sync_request("service", &Ask::Number(1), AMPLE), Ok(1u64));
     service.pause();
-    let before = proc::resident(std::process::id());
     let mut accepted = 0u64;
     let blocked = loop {
         match handle.try_send("service", &accepted) {
@@ -38,12 +37,30 @@ fn what_a_stopped_service_had_accepted_arrives_in_order_and_the_rest_is_refused(
     assert_eq!(handle.sync_request::<u64>("service", &Ask::Number(1), SHORT), Err(CallError::Send(late)));
     let took = began.elapsed();
     assert!(took >= 2 * SHORT && took < Duration::from_secs(5), "{took:?}");
-    let grown = proc::resident(std::process::id()).saturating_sub(before);
-    assert!(grown < 8 << 20, "{grown} bytes grown by sending to one that stands still");
 
     service.resume();
     let messages: Vec<u64> = handle.sync_request("service", &Ask::Messages, AMPLE).unwrap();
     assert!(messages.into_iter().eq(0..accepted), "not what was accepted, or not in order");
+}
+
+/// The sender is a process that does nothing else.
+///
+/// Clause B4. Fault X10.
+#[test]
+fn to_send_on_and_on_to_a_stopped_service_takes_no_memory() {
+    let _watchdog = within(60);
+    let bus = bus!();
+    let mut service = Peer::obedient(bus.info(), "service");
+    let mut sender = Peer::start("call", bus.info(), "service");
+    sender.tell("number 1");
+    sender.expect("Ok(1)");
+    service.pause();
+    let before = proc::resident(sender.pid());
+    sender.tell("flood 50000");
+    let accepted: u64 = sender.hear().unwrap().parse().unwrap();
+    assert!((5_000..20_000).contains(&accepted), "{accepted}");
+    let grown = proc::resident(sender.pid()).saturating_sub(before);
+    assert!(grown < 8 << 20, "{grown} bytes grown by sending to one that stands still");
 }
 
 /// Clause B4. Clause B3: what was accepted is not lost with its sender.

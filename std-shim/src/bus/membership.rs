@@ -34,6 +34,8 @@ pub(crate) struct Membership {
     record: PeerRecord,
     /// The name is kept though this life is over.
     is_suspended: bool,
+    /// Until when the former life is suspended, which this one has yet to take up.
+    former: Option<u64>,
     /// Shows guests that this peer lives.
     heart: Option<Heart>,
     pid: u32,
@@ -109,12 +111,16 @@ impl BusDir {
         self.await_judgement(name).map_err(bus)?;
         let _lock = self.lock_joins().map_err(bus)?;
         crash_point("locked");
+        let mut until = None;
         match self.examine(&PeerRecord::file(name), Vantage::here()).map_err(bus)? {
             Finding::Live(holder) => {
                 let (pid, path) = (holder.pid(), self.path().to_owned());
                 return Err(JoinError::NameTaken { name: holder.name, pid, path });
             }
-            Finding::Suspended(former) if again => record.mailbox = former.mailbox,
+            Finding::Suspended(former) if again => {
+                record.mailbox = former.mailbox;
+                until = former.suspended;
+            }
             Finding::Suspended(holder) => {
                 let path = self.path().to_owned();
                 return Err(JoinError::NameSuspended { name: holder.name, path });
@@ -130,20 +136,20 @@ impl BusDir {
             Finding::Absent | Finding::Junk => {}
         }
         let failed = |error: io::Error| bus(BusError::from_io(self.path(), "joining the bus", error));
-        self.register(record).map_err(failed)
+        self.register(record, until).map_err(failed)
     }
 
     /// Writes the record and listens; the caller holds the lock for joining.
     ///
     /// The draft is complete before the socket is made, so that whoever next takes the name finds in it
     /// what a crash has left, without a look at the whole directory.
-    fn register(&self, record: PeerRecord) -> io::Result<Membership> {
+    fn register(&self, record: PeerRecord, former: Option<u64>) -> io::Result<Membership> {
         let (file, draft) = (PeerRecord::file(&record.name), PeerRecord::draft_file(&record.name));
         // A mailbox is kept for the next life of a suspended peer, whatever a crash has left of this step.
         let is_inherited = record.mailbox.is_some_and(|mailbox| mailbox != record.incarnation);
         let is_others = |former: &PeerRecord| former.door() != record.door();
-        if let Some(former) = read_any(self.as_fd(), &draft).filter(is_others) {
-            ignore_absent(sweep::remove(self.as_fd(), &former.door()))?;
+        if let Some(left) = read_any(self.as_fd(), &draft).filter(is_others) {
+            ignore_absent(sweep::remove(self.as_fd(), &left.door()))?;
         }
         ignore_absent(rustix::fs::unlinkat(self, &draft, AtFlags::empty()))?;
         crash_point("swept");
@@ -170,6 +176,7 @@ impl BusDir {
             dir: self.clone(),
             record,
             is_suspended: false,
+            former,
             heart,
             pid: own_pid(),
             listener,
@@ -230,6 +237,17 @@ impl Membership {
         self.record_file.as_fd()
     }
 
+    /// This life has taken up all that the former one has left. Until then its end gives the name back to the
+    /// suspended one, with all that is kept for it.
+    pub(crate) fn take_over(&mut self) {
+        self.former = None;
+    }
+
+    /// Whether the mailbox is kept for a life to come.
+    pub(crate) fn keeps_mailbox(&self) -> bool {
+        self.is_suspended || self.former.is_some()
+    }
+
     /// Keeps the name, and the mailbox, for a life to come, until then: microseconds of the Unix epoch.
     pub(crate) fn suspend(&mut self, until: u64) -> Result<(), BusError> {
         let _lock = self.dir.lock_joins()?;
@@ -285,7 +303,7 @@ impl Drop for Membership {
             std::mem::forget(self.heart.take());
             return;
         }
-        if self.is_suspended {
+        if self.is_suspended || self.former.is_some_and(|until| self.suspend(until).is_ok()) {
             return;
         }
         // Failures leave remains, which the next to take the name clears away.

@@ -13,8 +13,7 @@ use super::alarm;
 use super::entry::{Kind, Side, Wire};
 use super::kept::{Before, Kept};
 use super::opening::Opening;
-use super::row::Row;
-use crate::bus::is_out_of_descriptors;
+use super::row::{Row, is_passing};
 use crate::bus::news::{from_wall, to_wall};
 use crate::clock::Monotonic;
 
@@ -96,8 +95,8 @@ impl Connection {
             seen: 0,
             // One who has just connected is told of all that comes.
             must_look: side == Side::Callee || !kept.is_fresh,
-            unread: VecDeque::new(),
-            unread_bytes: 0,
+            unread_bytes: kept.unread.iter().map(|&(_, size)| size).sum(),
+            unread: kept.unread.clone().into(),
             is_blocked: false,
             again: None,
             is_dead: false,
@@ -105,6 +104,18 @@ impl Connection {
             is_unsure: false,
             is_listed: false,
         }
+    }
+
+    /// Prepares the ends of both rows, so that neither end needs anything to tell the other that it closes.
+    pub(super) fn prepare_ends(&mut self) -> io::Result<()> {
+        self.input.prepare_end()?;
+        self.output.prepare_end()
+    }
+
+    /// Removes what was prepared of a link that does not come about.
+    pub(super) fn forget(&mut self) {
+        self.input.remove_drafts();
+        self.output.remove_drafts();
     }
 
     /// The file at this place of the input has come.
@@ -138,28 +149,36 @@ impl Connection {
                 // Nobody of ours sends it.
                 Ok(Some(0)) => {}
                 Ok(Some(n)) => return Progress::Moved(n),
-                Ok(None) if self.take_word_of_sleep() => {}
-                Ok(None) if was_dead || self.input.is_next(Kind::End) => return Progress::Closed,
-                // It was there and is not: the stream has a hole.
-                Ok(None) if self.seen > self.input.next() => return Progress::Broken,
-                Ok(None) => self.must_look = false,
-                Err(error) if is_passing(&error) => {
-                    self.again = Some(Monotonic.now() + PAUSE);
-                    return Progress::Blocked;
-                }
-                Err(error) if error.kind() == ErrorKind::InvalidData => return Progress::Broken,
-                Err(_) => return Progress::Closed,
+                Ok(None) => match self.input.take_small(Kind::Asleep) {
+                    Ok(Some(bytes)) => self.hear_of_sleep(&bytes),
+                    Ok(None) if was_dead || self.input.is_next(Kind::End) => return Progress::Closed,
+                    // It was there and is not: the stream has a hole.
+                    Ok(None) if self.seen > self.input.next() => return Progress::Broken,
+                    Ok(None) => self.must_look = false,
+                    Err(error) => return self.failed(&error),
+                },
+                Err(error) => return self.failed(&error),
             }
         }
         Progress::Blocked
     }
 
-    /// Takes the word that the life at the other end is suspended, if it is next.
-    fn take_word_of_sleep(&mut self) -> bool {
-        let Some(bytes) = self.input.take_small(Kind::Asleep) else { return false };
-        let until = std::str::from_utf8(&bytes).ok().and_then(|until| until.parse().ok());
+    /// What a receive that failed comes to. One that may go well later is tried again after a pause.
+    fn failed(&mut self, error: &io::Error) -> Progress {
+        if is_passing(error) {
+            self.again = Some(Monotonic.now() + PAUSE);
+            return Progress::Blocked;
+        }
+        match error.kind() {
+            ErrorKind::InvalidData => Progress::Broken,
+            _ => Progress::Closed,
+        }
+    }
+
+    /// The life at the other end is suspended, as its word says.
+    fn hear_of_sleep(&mut self, word: &[u8]) {
+        let until = std::str::from_utf8(word).ok().and_then(|until| until.parse().ok());
         self.before.push_back(Before::Asleep(until.unwrap_or(0)));
-        true
     }
 
     /// Whether there is word of sleep to be reported.
@@ -172,7 +191,8 @@ impl Connection {
         let places = (self.input.next(), self.output.next());
         let before = self.before.iter().cloned().collect();
         let asleep = self.asleep.map(to_wall);
-        Kept { asleep, is_fresh: false, ..Kept::new(&self.peer, places, before) }
+        let unread = self.unread.iter().copied().collect();
+        Kept { asleep, unread, is_fresh: false, ..Kept::new(&self.peer, places, before) }
     }
 
     /// Until when the peer is suspended, if that is the next thing to be told and was not reported.
@@ -210,7 +230,9 @@ impl Connection {
         let packets = unsent.chunks(PACKET).map(|packet| (Kind::Packet, packet));
         let until = until.to_string();
         for (kind, bytes) in packets.chain([(Kind::Asleep, until.as_bytes())]) {
+            let place = self.output.next();
             match self.output.put(kind, bytes) {
+                Ok(()) if kind == Kind::Packet => self.note_unread(place, bytes.len()),
                 Ok(()) => {}
                 // The peer is gone, and its mailbox with it; what it had sent is still to be heard.
                 Err(error) if error.kind() == ErrorKind::NotFound => break,
@@ -234,8 +256,7 @@ impl Connection {
         let place = self.output.next();
         match self.output.put(Kind::Packet, bytes) {
             Ok(()) => {
-                self.unread.push_back((place, bytes.len()));
-                self.unread_bytes += bytes.len();
+                self.note_unread(place, bytes.len());
                 Progress::Moved(bytes.len())
             }
             Err(error) if is_passing(&error) => {
@@ -249,6 +270,11 @@ impl Connection {
                 Progress::Closed
             }
         }
+    }
+
+    fn note_unread(&mut self, place: u64, size: usize) {
+        self.unread.push_back((place, size));
+        self.unread_bytes += size;
     }
 
     /// Whether the next packet may wait at the other end beside those that do.
@@ -266,22 +292,9 @@ impl Connection {
 
     /// Closes this end. The other one takes in what was sent; what has come is dropped.
     pub(super) fn close(&mut self) {
-        if !self.is_dead {
-            let _ = self.output.put(Kind::End, &[]);
-        }
+        let _ = self.output.end(!self.is_dead);
         while self.input.remove_next(Kind::Packet).is_ok() {}
         let _ = self.input.remove_next(Kind::End);
+        self.input.remove_drafts();
     }
-}
-
-/// Whether an error of the file system may pass by itself: the disk is full, or there are no descriptors.
-fn is_passing(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::StorageFull
-            | ErrorKind::QuotaExceeded
-            | ErrorKind::OutOfMemory
-            | ErrorKind::ResourceBusy
-            | ErrorKind::Interrupted
-    ) || is_out_of_descriptors(error)
 }

@@ -56,7 +56,7 @@ impl Side {
 }
 
 impl Kind {
-    fn ending(self) -> &'static str {
+    pub(super) fn ending(self) -> &'static str {
         match self {
             Self::Packet => "",
             Self::End => ".end",

@@ -23,6 +23,8 @@ pub(super) struct Kept {
     pub(super) input: u64,
     pub(super) output: u64,
     pub(super) before: Vec<Before>,
+    /// The places and sizes of the packets that were sent and not taken in when that was last looked at.
+    pub(super) unread: Vec<(u64, usize)>,
     /// The peer was suspended as well, until then.
     pub(super) asleep: Option<u64>,
     /// No former life has left it: the link begins.
@@ -45,7 +47,7 @@ pub(super) struct Requeued {
 impl Kept {
     pub(super) fn new(peer: &Opening, (input, output): (u64, u64), before: Vec<Before>) -> Self {
         let peer = (peer.name.clone(), peer.incarnation, peer.mailbox);
-        Self { peer, input, output, before, asleep: None, is_fresh: true }
+        Self { peer, input, output, before, unread: Vec::new(), asleep: None, is_fresh: true }
     }
 
     /// Who is at the other end.
@@ -100,7 +102,8 @@ mod tests {
             mailbox: Incarnation::from_bits(2),
         };
         let before = vec![Before::Bytes(vec![1, 2, 3]), Before::Asleep(u64::MAX)];
-        let kept = Kept { asleep: Some(5), is_fresh: false, ..Kept::new(&peer, (3, 4), before) };
+        let unread = vec![(4, 64), (5, 1)];
+        let kept = Kept { asleep: Some(5), unread, is_fresh: false, ..Kept::new(&peer, (3, 4), before) };
         assert_eq!(parse(&to_bytes(&kept)), Some(kept.clone()));
         assert_eq!(kept.peer(), peer);
         assert_eq!(parse::<Kept>(b"junk"), None);

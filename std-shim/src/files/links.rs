@@ -45,10 +45,11 @@ impl Links {
         if connection.is_unsure {
             self.unsure.push(link);
         }
-        if connection.asleep.is_some() {
-            self.asleep.push(link);
-        }
+        let is_asleep = connection.asleep.is_some();
         self.put(connection);
+        if is_asleep {
+            self.note_asleep(link);
+        }
         self.list(link);
     }
 
@@ -85,6 +86,13 @@ impl Links {
         }
     }
 
+    /// Notes that the peer of a link is suspended.
+    pub(super) fn note_asleep(&mut self, link: LinkId) {
+        if !self.asleep.contains(&link) {
+            self.asleep.push(link);
+        }
+    }
+
     /// Whether any may have something to take in that was told of.
     pub(super) fn has_ready(&self) -> bool {
         let is_ready = |connection: &Connection| connection.is_ready() || connection.has_news();
@@ -96,8 +104,8 @@ impl Links {
         self.slots.iter_mut().flatten()
     }
 
-    /// Gives all of them up.
-    pub(super) fn drain(&mut self) -> impl Iterator<Item = Connection> + use<> {
-        std::mem::take(&mut self.slots).into_iter().flatten()
+    /// The ids of all of them.
+    pub(super) fn ids(&self) -> Vec<LinkId> {
+        self.slots.iter().flatten().map(|connection| connection.link).collect()
     }
 }

@@ -6,6 +6,7 @@ use std::io::{self, ErrorKind, Read, Write as _};
 use std::path::Path;
 
 use super::entry::{Entry, Kind, Side, Wire, draft};
+use crate::bus::is_out_of_descriptors;
 
 /// The most that is read of a file that is no packet.
 const SMALL: u64 = 1024;
@@ -52,6 +53,31 @@ impl Row {
         Ok(())
     }
 
+    /// Makes the file that will say that the row ends, under another name: so its end needs neither room on the disk
+    /// nor a descriptor.
+    pub(super) fn prepare_end(&mut self) -> io::Result<()> {
+        File::create(self.end_draft()).map(drop)
+    }
+
+    /// Ends the row: the file that was prepared gets its name. Without one, an end is written if `can_write`.
+    pub(super) fn end(&mut self, can_write: bool) -> io::Result<()> {
+        self.name(self.next, Kind::End);
+        match fs::rename(self.end_draft(), &self.path) {
+            Err(error) if error.kind() == ErrorKind::NotFound && can_write => self.put(Kind::End, &[]),
+            other => other,
+        }
+    }
+
+    /// Removes what was begun of the next file, and the end that was prepared. For the reader, once nobody writes.
+    pub(super) fn remove_drafts(&mut self) {
+        let _ = fs::remove_file(&self.draft);
+        let _ = fs::remove_file(self.end_draft());
+    }
+
+    fn end_draft(&self) -> String {
+        format!("{}{}", self.draft, Kind::End.ending())
+    }
+
     /// Takes the next packet into `buffer`; `None` if there is none. A packet longer than the buffer, which
     /// nobody of ours sends, is an error of the kind [`ErrorKind::InvalidData`].
     pub(super) fn take(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
@@ -91,13 +117,17 @@ impl Row {
         Ok(())
     }
 
-    /// Reads and removes the next file, if it is there and of this kind, and goes on behind it.
-    pub(super) fn take_small(&mut self, kind: Kind) -> Option<Vec<u8>> {
+    /// Reads and removes the next file and goes on behind it; `None` if it is not there, or not of this kind.
+    pub(super) fn take_small(&mut self, kind: Kind) -> io::Result<Option<Vec<u8>>> {
         self.name(self.next, kind);
         let mut bytes = Vec::new();
-        File::open(&self.path).ok()?.take(SMALL).read_to_end(&mut bytes).ok()?;
-        self.remove_next(kind).ok()?;
-        Some(bytes)
+        match File::open(&self.path) {
+            Ok(file) => file.take(SMALL).read_to_end(&mut bytes)?,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        self.remove_next(kind)?;
+        Ok(Some(bytes))
     }
 
     /// Whether the packet at this place is there.
@@ -135,6 +165,18 @@ pub(super) fn put(draft: &Path, path: &Path, bytes: &[u8], durable: bool) -> io:
     }
 }
 
+/// Whether an error of the file system may pass by itself: the disk is full, or there are no descriptors.
+pub(super) fn is_passing(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::StorageFull
+            | ErrorKind::QuotaExceeded
+            | ErrorKind::OutOfMemory
+            | ErrorKind::ResourceBusy
+            | ErrorKind::Interrupted
+    ) || is_out_of_descriptors(error)
+}
+
 /// Has the name of a file on the disk.
 fn sync_directory(path: &Path) -> io::Result<()> {
     match path.parent() {
@@ -170,6 +212,26 @@ mod tests {
             reader.remove_next(Kind::End).unwrap();
             assert_eq!(std::fs::read_dir(mailbox.path()).unwrap().count(), 0);
         }
+    }
+
+    /// Fault X20: the name is all that is left to be given.
+    #[test]
+    fn an_end_that_was_prepared_is_told_by_a_name_alone() {
+        let mailbox = tempfile::tempdir().unwrap();
+        let row = || Row::new(mailbox.path(), Wire(7), Side::Callee, 3, false);
+        let (mut sender, mut reader) = (row(), row());
+        sender.prepare_end().unwrap();
+        assert!(!reader.is_next(Kind::End));
+        sender.end(false).unwrap();
+        assert!(reader.is_next(Kind::End));
+        reader.remove_next(Kind::End).unwrap();
+        // There is none for a second end, which has to be written then.
+        assert_eq!(sender.end(false).unwrap_err().kind(), ErrorKind::NotFound);
+        reader.remove_drafts();
+        assert_eq!(fs::read_dir(mailbox.path()).unwrap().count(), 0);
+        sender.prepare_end().unwrap();
+        reader.remove_drafts();
+        assert_eq!(fs::read_dir(mailbox.path()).unwrap().count(), 0);
     }
 
     /// Fault X9.

@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use std::io::ErrorKind;
 #[cfg(target_os = "linux")]
 use std::os::fd::BorrowedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{fs, io};
 
@@ -149,24 +149,8 @@ impl FilesTransport {
         self.membership.dir()
     }
 
-    /// One end of a link, as it was left or as it begins.
-    fn connection(&self, link: LinkId, end: (Wire, Side), kept: &Kept) -> Connection {
-        let path = self.dir().path_of(&bus::mailbox_file(kept.peer().mailbox));
-        Connection::new(link, end, kept, (self.mailbox.clone(), path), self.durable)
-    }
-}
-
-impl Transport for FilesTransport {
-    const PACKET: usize = connection::PACKET;
-
-    fn capabilities(&self) -> Capabilities {
-        let mut capabilities = Capabilities::default();
-        capabilities.prompt_death = true;
-        capabilities.suspend = true;
-        capabilities
-    }
-
-    fn connect(&mut self, link: LinkId, peer: &str) -> Result<PeerStatus, ConnectError> {
+    /// Begins a link: see [`Transport::connect`].
+    fn call(&mut self, link: LinkId, peer: &str) -> Result<PeerStatus, ConnectError> {
         let record = self.dir().lookup(peer).map_err(news::bus_error)?.ok_or(ConnectError::NoSuchPeer)?;
         let mailbox = record.mailbox().ok_or_else(|| ConnectError::Bus("the peer has no mailbox".into()))?;
         // No other life of any member has these ids.
@@ -188,13 +172,44 @@ impl Transport for FilesTransport {
         }
         let path = connection.path.join(Entry::Opening(wire).to_string());
         let draft = connection.path.join(format!(".{}", Entry::Opening(wire)));
-        row::put(&draft, &path, &self.me.to_bytes(), self.durable).map_err(failed)?;
+        let prepared = connection.prepare_ends();
+        let begun = prepared.and_then(|()| row::put(&draft, &path, &self.me.to_bytes(), self.durable));
+        if let Err(error) = begun {
+            connection.forget();
+            return Err(failed(error));
+        }
         self.links.insert(connection);
         Ok(news::status(&record))
     }
 
+    /// One end of a link, as it was left or as it begins.
+    fn connection(&self, link: LinkId, end: (Wire, Side), kept: &Kept) -> Connection {
+        let path = self.dir().path_of(&bus::mailbox_file(kept.peer().mailbox));
+        Connection::new(link, end, kept, (self.mailbox.clone(), path), self.durable)
+    }
+}
+
+impl Transport for FilesTransport {
+    const PACKET: usize = connection::PACKET;
+
+    fn capabilities(&self) -> Capabilities {
+        let mut capabilities = Capabilities::default();
+        // A guest finds it out by looking.
+        capabilities.prompt_death = cfg!(target_os = "linux");
+        capabilities.suspend = true;
+        capabilities
+    }
+
+    fn connect(&mut self, link: LinkId, peer: &str) -> Result<PeerStatus, ConnectError> {
+        let connected = self.call(link, peer);
+        if connected.is_err() {
+            self.alarm.forget_record(link);
+        }
+        connected
+    }
+
     fn accept(&mut self, link: LinkId) -> bool {
-        let Some((end, kept)) = self.incoming.take_first(&self.mailbox) else {
+        let Ok(Some((end, kept))) = self.incoming.take_first(&self.mailbox) else {
             self.show_more();
             return false;
         };
@@ -209,7 +224,7 @@ impl Transport for FilesTransport {
     fn reject(&mut self) {
         let first = self.incoming.take_first(&self.mailbox);
         self.show_more();
-        if let Some((end, kept)) = first {
+        if let Ok(Some((end, kept))) = first {
             self.connection(LinkId::from_bits(0), end, &kept).close();
         }
     }
@@ -265,6 +280,7 @@ impl Transport for FilesTransport {
         if let Some(process) = connection.process.take() {
             self.alarm.forget_process(process);
         }
+        self.alarm.forget_record(link);
         self.show_more();
     }
 
@@ -302,14 +318,13 @@ impl Transport for FilesTransport {
         }
         let expiry = self.watch.as_ref().and_then(PeerWatch::next_expiry);
         let must_look = !self.links.unsure.is_empty() || !self.links.blocked.is_empty();
-        time::earlier(time::earlier(beat, expiry), must_look.then(|| self.looked + LOOK))
+        let look = must_look.then(|| self.looked + LOOK);
+        [expiry, look, self.incoming.again()].into_iter().fold(beat, time::earlier)
     }
 
     fn suspend(&mut self, until: Instant, links: Vec<Parting>) -> Result<(), SuspendError> {
-        let until = news::to_wall(until);
-        let failed = |error: BusError| SuspendError::Bus(news::with_sources(&error));
-        self.leave(until, links).map_err(|error| failed(self.dir().error("suspending a peer", error)))?;
-        self.membership.suspend(until).map_err(failed)
+        let left = self.leave(news::to_wall(until), links);
+        left.map_err(|error| SuspendError::Bus(news::with_sources(&error)))
     }
 
     fn find(&mut self, peer: &str) -> Result<Option<PeerStatus>, ConnectError> {
@@ -339,10 +354,12 @@ impl Transport for FilesTransport {
 }
 
 impl Drop for FilesTransport {
-    /// Closes every link, so that each peer knows at once. In a forked child it does nothing.
+    /// Closes every link, so that each peer knows at once, and refuses those who wait. In a forked child it does
+    /// nothing, nor where a life is to come.
     fn drop(&mut self) {
-        if self.membership.is_ours() {
+        if self.membership.is_ours() && !self.membership.keeps_mailbox() {
             self.links.iter_mut().for_each(Connection::close);
+            self.refuse_all();
         }
     }
 }

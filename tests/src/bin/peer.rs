@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use ipcm::{Bus, Gateway, Handle, Info, Service, ServiceProcess, SharedHandle};
 use ipcm_tests::obedient::{self, Ask, say};
-use ipcm_tests::{AMPLE, no_vdso, proc};
+use ipcm_tests::shortage::Hoard;
+use ipcm_tests::{AMPLE, no_vdso, proc, scarce};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Interrupts of a storm: one a millisecond.
@@ -63,6 +64,18 @@ fn main() {
         "start a process" => start_process(&info, name, &lines),
         "own a bus" => own_bus(&info, &lines),
         "gateway" => gateway(&info, name),
+        "fill a disk" => scarce::fill_a_disk(name),
+        "starve" => scarce::starve(&info, name, &lines),
+        "reconnect while starving" => scarce::reconnect_while_starving(&info, name),
+        "obey without notices" => {
+            scarce::without_notices();
+            serve(obedient::service(&info, name, || {}));
+        }
+        "call without notices" => {
+            scarce::without_notices();
+            call(&info, name, &lines);
+        }
+        "lose permission" => scarce::lose_permission(),
         other => panic!("there is no part {other:?}"),
     }
 }
@@ -260,6 +273,23 @@ fn call(info: &Info, service: &str, lines: &Receiver<String>) {
             "message" => {
                 handle.send_message(service, &number, AMPLE).expect("it takes messages");
                 say("sent");
+            }
+            "await" => say(&format!("{:?}", handle.sync_request::<u64>(service, &Ask::Hold(number), None))),
+            // So many messages; how many were accepted.
+            "flood" => {
+                let accepted = (0..number).filter(|at| handle.try_send(service, at).is_ok());
+                say(&format!("{}", accepted.count()));
+            }
+            // Once on its connection and once for another, and then with descriptors.
+            "starve" => {
+                let mut other = Handle::new(info, service);
+                other.join().expect("the bus is there");
+                let hoard = Hoard::but(0);
+                let short = obedient::SHORT;
+                say(&format!("{:?}", handle.sync_request::<u64>(service, &Ask::Number(number), short)));
+                say(&format!("{:?}", other.sync_request::<u64>(service, &Ask::Number(number), AMPLE)));
+                drop(hoard);
+                say(&format!("{:?}", handle.sync_request::<u64>(service, &Ask::Number(number), AMPLE)));
             }
             // The process waits in the kernel, as little as it can, until its time is up.
             "wait" => {

@@ -1,10 +1,12 @@
 //! What lies in a mailbox: bounded, and gone with its owner.
 
 use std::fs;
+use std::path::Path;
 
 use ipcm::{Bus, BusError, Handle, Info, Service, TransportKind, Users};
 use ipcm_core::SendError;
-use ipcm_tests::{AMPLE, Ask, Peer, bus, raw, wire, within};
+use ipcm_tests::raw::Happened;
+use ipcm_tests::{AMPLE, Ask, Peer, RawLink, bus, raw, wire, within};
 
 /// Clause B4. Fault X10: the window of the service has room for ten thousand of them.
 #[test]
@@ -22,12 +24,73 @@ fn what_waits_in_a_mailbox_is_bounded() {
     }
     assert_eq!(handle.try_send("service", &0u64), Err(SendError::WouldBlock { peer: "service".into() }));
     assert!(accepted > 5000, "{accepted}");
-    let waiting = fs::read_dir(&mailbox).unwrap().count();
-    assert_eq!(waiting, 256);
+    assert_eq!(waiting(&mailbox).len(), 256);
     service.resume();
     let messages: Vec<u64> = handle.sync_request("service", &Ask::Messages, AMPLE).unwrap();
     assert!(messages.into_iter().eq(0..accepted), "not what was accepted, or not in order");
-    assert_eq!(fs::read_dir(&mailbox).unwrap().count(), 0);
+    assert_eq!(waiting(&mailbox), [0u64; 0]);
+    drop(handle);
+    assert_eq!(service_sees_nothing(&bus, &mailbox), 0, "a link that has ended leaves nothing behind");
+}
+
+/// The sizes of the files that wait in a mailbox. What begins with a dot does not.
+fn waiting(mailbox: &Path) -> Vec<u64> {
+    let files = fs::read_dir(mailbox).unwrap().flatten();
+    let waits = |file: &fs::DirEntry| !file.file_name().as_encoded_bytes().starts_with(b".");
+    files.filter(waits).map(|file| file.metadata().map_or(0, |meta| meta.len())).collect()
+}
+
+/// How many files are in the mailbox of a service once it has taken in all.
+fn service_sees_nothing(bus: &Bus, mailbox: &Path) -> usize {
+    let mut handle = Handle::new(bus.info(), "service");
+    loop {
+        // It has seen the end of the former link by the time it has answered often enough.
+        assert_eq!(handle.sync_request("service", &Ask::Number(1), AMPLE), Ok(1u64));
+        let files = fs::read_dir(mailbox).unwrap().count();
+        // That of this link, which says its end.
+        if files <= 1 {
+            return files - 1;
+        }
+    }
+}
+
+/// The answers wait with the one who does not read them, up to a bound in files and bytes.
+///
+/// Clause B4. Fault X11.
+#[test]
+fn what_waits_for_a_caller_that_does_not_read_is_bounded() {
+    let _watchdog = within(60);
+    let bus = bus!();
+    let service = Peer::obedient(bus.info(), "service");
+    let mut idle = Handle::builder(bus.info(), "service").name("me").build();
+    idle.join().unwrap();
+    let me = raw::record(&bus, "me");
+    let mailbox = wire::mailbox(bus.info(), me.incarnation());
+    let mut other = Handle::new(bus.info(), "service");
+    for size in [10u32, 100_000] {
+        let mut body = Vec::new();
+        ipcm_core::body::encode_into(&Ask::Swell(size), &mut body, 64).unwrap();
+        let mut client = RawLink::call_as(bus.info(), &raw::record(&bus, "service"), &me);
+        // One packet each, so that each answer is one.
+        let mut asked = 0;
+        while asked < 1000 && client.try_request(&body) {
+            client.flush();
+            asked += 1;
+        }
+        for number in 0..100u64 {
+            assert_eq!(other.sync_request("service", &Ask::Number(number), AMPLE), Ok(number));
+        }
+        let waiting = waiting(&mailbox);
+        assert!(waiting.len() <= 256, "{} files", waiting.len());
+        assert!(waiting.iter().sum::<u64>() <= (1 << 20) + (64 << 10), "{waiting:?}");
+        let mut answered = 0;
+        while answered < asked {
+            let happened = client.next();
+            answered +=
+                usize::from(matches!(happened, Happened::Response(_, body) if body.len() == size as usize));
+        }
+    }
+    drop(service);
 }
 
 /// Fault X6. Clause A4.

@@ -28,6 +28,8 @@ pub(crate) struct Membership {
     /// Open for the whole life: its close is told to those who can hear of it.
     _record_file: File,
     is_suspended: bool,
+    /// Until when the former life is suspended, which this one has yet to take up.
+    former: Option<u64>,
 }
 
 impl BusDir {
@@ -141,6 +143,7 @@ impl BusDir {
                 beat,
                 _record_file: record_file,
                 is_suspended: false,
+                former: former.and_then(|former| former.suspended).filter(|_| is_inherited),
             }),
             Err(error) => {
                 let _ = fs::remove_file(beat_file);
@@ -197,6 +200,17 @@ impl Membership {
         Some(self.beat.next())
     }
 
+    /// This life has taken up all that the former one has left. Until then its end gives the name back to the
+    /// suspended one, with all that is kept for it.
+    pub(crate) fn take_over(&mut self) {
+        self.former = None;
+    }
+
+    /// Whether the mailbox is kept for a life to come.
+    pub(crate) fn keeps_mailbox(&self) -> bool {
+        self.is_suspended || self.former.is_some()
+    }
+
     /// Keeps the name, and the mailbox, for a life to come, until then: microseconds of the Unix epoch.
     pub(crate) fn suspend(&mut self, until: u64) -> Result<(), BusError> {
         let record = PeerRecord { suspended: Some(until), ..self.record.clone() };
@@ -212,7 +226,7 @@ impl Membership {
 
 impl Drop for Membership {
     fn drop(&mut self) {
-        if self.is_suspended {
+        if self.is_suspended || self.former.is_some_and(|until| self.suspend(until).is_ok()) {
             return;
         }
         // Failures leave remains, which the next to take the name clears away.

@@ -56,6 +56,12 @@ impl Alarm {
 
     pub(in crate::files) fn watch_guest(&mut self, _link: LinkId, _record: &Path) {}
 
+    pub(in crate::files) fn watch_suspended(&mut self, _link: LinkId, _record: &Path) -> bool {
+        false
+    }
+
+    pub(in crate::files) fn forget_record(&mut self, _link: LinkId) {}
+
     pub(in crate::files) fn forget_process(&self, _process: OwnedFd) {}
 
     pub(in crate::files) fn watch_room(&mut self, _mailbox: &Path) -> bool {

@@ -33,8 +33,8 @@ pub(in crate::files) struct Alarm {
     mail: Option<OwnedFd>,
     /// Made when a send first blocks.
     room: Option<OwnedFd>,
-    /// The watches in `room` on the records of guests.
-    guests: Vec<(i32, LinkId)>,
+    /// The watches in `room` on the records of guests and suspended peers.
+    records: Vec<(i32, LinkId)>,
     /// What the last wait found, the first of it last.
     found: Vec<Found>,
 }
@@ -44,7 +44,7 @@ impl Alarm {
     pub(in crate::files) fn new(mailbox: &Path, presence: Option<&Presence>) -> rustix::io::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let mut alarm =
-            Self { epoll, mail: None, room: None, guests: Vec::new(), found: Vec::with_capacity(BATCH) };
+            Self { epoll, mail: None, room: None, records: Vec::new(), found: Vec::with_capacity(BATCH) };
         alarm.mail = new_inotify().ok();
         if let Some(mail) = &alarm.mail {
             if inotify::add_watch(mail, mailbox, WatchFlags::MOVED_TO | WatchFlags::ONLYDIR).is_err() {
@@ -107,11 +107,26 @@ impl Alarm {
 
     /// Tells when the record of a guest is closed, which its host does for it at its end.
     pub(in crate::files) fn watch_guest(&mut self, link: LinkId, record: &Path) {
-        let flags = WatchFlags::CLOSE_WRITE | WatchFlags::ONESHOT | WatchFlags::MASK_ADD;
-        let Some(room) = self.room() else { return };
-        if let Ok(watch) = inotify::add_watch(room, record, flags) {
-            self.guests.push((watch, link));
-        }
+        self.watch_record(link, record, WatchFlags::CLOSE_WRITE);
+    }
+
+    /// Tells when the record of a suspended peer makes way for that of its next life, or is removed; false if it
+    /// cannot.
+    pub(in crate::files) fn watch_suspended(&mut self, link: LinkId, record: &Path) -> bool {
+        self.watch_record(link, record, WatchFlags::DELETE_SELF | WatchFlags::ATTRIB)
+    }
+
+    fn watch_record(&mut self, link: LinkId, record: &Path, events: WatchFlags) -> bool {
+        let Some(room) = self.room() else { return false };
+        let flags = events | WatchFlags::ONESHOT | WatchFlags::MASK_ADD;
+        let Ok(watch) = inotify::add_watch(room, record, flags) else { return false };
+        self.records.push((watch, link));
+        true
+    }
+
+    /// Tells no more of the record of the peer of a link.
+    pub(in crate::files) fn forget_record(&mut self, link: LinkId) {
+        self.records.retain(|&(_, other)| other != link);
     }
 
     fn room(&mut self) -> Option<&OwnedFd> {
@@ -151,7 +166,8 @@ impl Alarm {
         let Some(mail) = &self.mail else { return false };
         let mut all = true;
         drain(mail, |event| {
-            all &= !event.events().contains(ReadFlags::QUEUE_OVERFLOW);
+            // It is ignored from now on: the mailbox was removed.
+            all &= !event.events().intersects(ReadFlags::QUEUE_OVERFLOW | ReadFlags::IGNORED);
             let name = event.file_name().and_then(|name| name.to_str().ok());
             entries.extend(name.and_then(Entry::parse));
         });
@@ -161,12 +177,10 @@ impl Alarm {
     /// The word that files were taken in is heard.
     pub(in crate::files) fn clear_room(&mut self) {
         let Some(room) = &self.room else { return };
-        let (guests, found) = (&mut self.guests, &mut self.found);
+        let (records, found) = (&mut self.records, &mut self.found);
         drain(room, |event| {
-            if event.events().contains(ReadFlags::CLOSE_WRITE) {
-                let dead = guests.extract_if(.., |(watch, _)| *watch == event.wd());
-                found.extend(dead.map(|(_, link)| Found::Dead(link)));
-            }
+            let of_record = |(watch, _): &mut (i32, LinkId)| *watch == event.wd();
+            found.extend(records.extract_if(.., of_record).map(|(_, link)| Found::Dead(link)));
         });
     }
 

@@ -2,6 +2,9 @@
 
 use super::*;
 
+/// How often a peer is looked at that changes meanwhile.
+const ATTEMPTS: usize = 4;
+
 impl FilesTransport {
     /// Makes the end of a peer's process known, or known to be past. One that cannot be looked at now is looked
     /// at again.
@@ -17,33 +20,55 @@ impl FilesTransport {
         }
     }
 
-    /// Makes the end of a peer's process known, and returns what the bus knows of it after that; `None` if it
-    /// does not live in that mailbox.
+    /// Makes the end of a peer's life known, or that of its sleep, and returns what the bus knows of it after that;
+    /// `None` if it does not live in that mailbox.
     pub(super) fn attend(&mut self, connection: &mut Connection) -> Result<Option<PeerRecord>, BusError> {
+        let mut found = self.find_life(connection)?;
+        for _ in 0..ATTEMPTS {
+            let Some(record) = found else { break };
+            connection.peer.incarnation = record.incarnation();
+            connection.is_unsure = !self.watch_life(connection, &record);
+            // Its process may have died before it was watched, and its id be another's; or it has come back.
+            found = self.find_life(connection)?;
+            let is_same = |now: &PeerRecord| {
+                (now.incarnation(), now.suspended()) == (record.incarnation(), record.suspended())
+            };
+            if found.as_ref().is_some_and(is_same) {
+                return Ok(found);
+            }
+        }
+        connection.is_unsure = true;
+        Ok(found)
+    }
+
+    /// What the bus knows of the peer of a link, if that lives in the mailbox of the link.
+    fn find_life(&self, connection: &Connection) -> Result<Option<PeerRecord>, BusError> {
+        let lives = |record: &PeerRecord| record.mailbox() == Some(connection.peer.mailbox);
+        Ok(self.dir().lookup(&connection.peer.name)?.filter(lives))
+    }
+
+    /// Has it told when this life ends, or the sleep; false if nothing will tell.
+    fn watch_life(&mut self, connection: &mut Connection, record: &PeerRecord) -> bool {
         if let Some(process) = connection.process.take() {
             self.alarm.forget_process(process);
         }
-        let lives = |record: &PeerRecord| record.mailbox() == Some(connection.peer.mailbox);
-        let Some(record) = self.dir().lookup(&connection.peer.name)?.filter(lives) else { return Ok(None) };
-        connection.is_unsure = false;
-        connection.peer.incarnation = record.incarnation();
+        let file = self.dir().path_of(&bus::record_file(record.name()));
         if record.suspended().is_some() {
-            return Ok(Some(record));
+            return self.alarm.watch_suspended(connection.link, &file);
         }
         if record.is_guest() {
-            let file = self.dir().path_of(&bus::record_file(record.name()));
             self.alarm.watch_guest(connection.link, &file);
-        } else if record.pid() == self.record().pid() && !record.is_elsewhere() {
+            return false;
+        }
+        if record.is_elsewhere() {
+            return false;
+        }
+        if record.pid() == self.record().pid() {
             // It says so when it leaves; and with this process, nobody is left to be told.
-            return Ok(Some(record));
+            return true;
         }
-        if !record.is_elsewhere() {
-            connection.process = self.alarm.watch_process(connection.link, record.pid());
-        }
-        connection.is_unsure = connection.process.is_none();
-        // Its process may have died before it was watched, and its id be another's.
-        let again = self.dir().lookup(&connection.peer.name)?;
-        Ok(again.filter(|again| again.incarnation() == record.incarnation()))
+        connection.process = self.alarm.watch_process(connection.link, record.pid());
+        connection.process.is_some()
     }
 
     /// Looks whether the peer of a link lives.

@@ -2,6 +2,9 @@
 
 use super::*;
 
+/// How often it is tried to remove a mailbox to which others still send.
+const ATTEMPTS: usize = 64;
+
 impl FilesTransport {
     /// Takes up what has come to the mailbox.
     pub(super) fn take_mail(&mut self) {
@@ -9,12 +12,9 @@ impl FilesTransport {
         self.must_list |= !self.alarm.mail(&mut entries);
         if self.must_list {
             self.must_list = !self.alarm.tells_of_mail();
-            match fs::read_dir(&self.mailbox) {
-                Ok(files) => {
-                    let names = files.flatten().map(|file| file.file_name());
-                    entries.extend(names.filter_map(|name| Entry::parse(name.to_str()?)));
-                    entries.sort_unstable();
-                }
+            match list(&self.mailbox) {
+                Ok(listed) => entries.extend(listed),
+                Err(error) if error.kind() == ErrorKind::NotFound => self.lose_mailbox(),
                 Err(_) => self.must_list = true,
             }
         }
@@ -23,8 +23,8 @@ impl FilesTransport {
 
     fn take_entry(&mut self, entry: Entry) {
         match entry {
-            Entry::Opening(wire) => self.take_incoming((wire, Side::Callee)),
-            Entry::Kept(wire, side) => self.take_incoming((wire, side)),
+            Entry::Opening(wire) => self.take_incoming((wire, Side::Callee), false),
+            Entry::Kept(wire, side) => self.take_incoming((wire, side), true),
             Entry::Requeued(_) => {}
             Entry::Row(wire, side, place, _) => match self.links.find((wire, side)) {
                 Some(link) => {
@@ -34,15 +34,63 @@ impl FilesTransport {
                     self.links.list(link);
                 }
                 None if self.incoming.contains((wire, side)) => {}
+                // It came after its opening, which a listing that was under way then need not have.
+                None if side == Side::Callee && self.path(Entry::Opening(wire)).exists() => {
+                    self.take_incoming((wire, side), false);
+                }
                 // Sent to a link that was closed meanwhile.
-                None => drop(fs::remove_file(self.mailbox.join(entry.to_string()))),
+                None => drop(fs::remove_file(self.path(entry))),
             },
         }
     }
 
-    fn take_incoming(&mut self, end: (Wire, Side)) {
-        if self.links.find(end).is_none() {
-            self.incoming.note(end);
+    fn take_incoming(&mut self, end: (Wire, Side), is_kept: bool) {
+        if self.links.find(end).is_none() && !self.incoming.note(end, is_kept) {
+            // Those that find no room are found again when some were taken.
+            self.must_list = true;
         }
     }
+
+    fn path(&self, entry: Entry) -> PathBuf {
+        self.mailbox.join(entry.to_string())
+    }
+
+    /// The mailbox was removed, by whoever removed the bus: nothing comes any more on any link.
+    fn lose_mailbox(&mut self) {
+        self.links.iter_mut().for_each(|connection| connection.is_dead = true);
+        self.links.ids().into_iter().for_each(|link| self.links.list(link));
+    }
+
+    /// Tells all who have connected and were not accepted that they will not be, and removes the mailbox. Whoever
+    /// comes too late finds none.
+    pub(super) fn refuse_all(&mut self) {
+        for _ in 0..ATTEMPTS {
+            self.must_list = true;
+            self.take_mail();
+            while let Ok(Some((end, kept))) = self.incoming.take_first(&self.mailbox) {
+                self.connection(LinkId::from_bits(0), end, &kept).close();
+            }
+            let Ok(files) = fs::read_dir(&self.mailbox) else { return };
+            for file in files.flatten() {
+                let name = file.file_name();
+                if !matches!(name.to_str().and_then(Entry::parse), Some(Entry::Opening(_))) {
+                    let _ = fs::remove_file(file.path());
+                }
+            }
+            match fs::remove_dir(&self.mailbox) {
+                Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => {}
+                _ => return,
+            }
+        }
+    }
+}
+
+/// What lies in a mailbox, by link and place.
+pub(super) fn list(mailbox: &Path) -> io::Result<Vec<Entry>> {
+    let mut entries = Vec::new();
+    for file in fs::read_dir(mailbox)? {
+        entries.extend(file?.file_name().to_str().and_then(Entry::parse));
+    }
+    entries.sort_unstable();
+    Ok(entries)
 }

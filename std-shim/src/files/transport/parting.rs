@@ -3,20 +3,23 @@
 use super::*;
 
 impl FilesTransport {
-    /// Takes the messages that a former life has put back, in order.
-    pub(crate) fn take_requeued(&mut self) -> Vec<Message> {
-        let Ok(files) = fs::read_dir(&self.mailbox) else { return Vec::new() };
-        let mut entries: Vec<_> =
-            files.flatten().filter_map(|file| Entry::parse(file.file_name().to_str()?)).collect();
-        entries.sort_unstable();
-        let requeued =
-            entries.iter().filter(|entry| matches!(entry, Entry::Requeued(_))).filter_map(|entry| {
-                let path = self.mailbox.join(entry.to_string());
-                let message = fs::read(&path).ok().and_then(|bytes| kept::parse::<Requeued>(&bytes));
-                let _ = fs::remove_file(path);
-                message.map(Message::from)
-            });
-        requeued.collect()
+    /// Takes up what a former life has left: the messages that it has put back, in order. The links come of themselves.
+    ///
+    /// # Errors
+    ///
+    /// What the file system says. Those that were not taken are still there.
+    pub(crate) fn take_over(&mut self) -> io::Result<Vec<Message>> {
+        let entries = mail::list(&self.mailbox)?;
+        let requeued = entries.iter().filter(|entry| matches!(entry, Entry::Requeued(_)));
+        let paths: Vec<_> = requeued.map(|entry| self.mailbox.join(entry.to_string())).collect();
+        let mut messages = Vec::new();
+        for path in &paths {
+            messages.extend(kept::parse::<Requeued>(&fs::read(path)?).map(Message::from));
+        }
+        // All of them, or none.
+        self.membership.take_over();
+        paths.iter().for_each(|path| drop(fs::remove_file(path)));
+        Ok(messages)
     }
 
     /// Puts a message back for the next life of this member.
@@ -30,29 +33,46 @@ impl FilesTransport {
         row::put(&path(format!(".{entry}")), &path(entry.to_string()), bytes, self.durable)
     }
 
-    /// Leaves all links to the next life.
-    pub(super) fn leave(&mut self, until: u64, mut partings: Vec<Parting>) -> io::Result<()> {
+    /// Leaves all links to the next life, and keeps the name for it. A failure is the end of this life: its peers
+    /// are then told that it has left, those too that were told that it sleeps.
+    pub(super) fn leave(&mut self, until: u64, mut partings: Vec<Parting>) -> Result<(), BusError> {
+        let failed = |transport: &Self, error| transport.dir().error("suspending a peer", error);
         // Whoever has connected and was not accepted is told as well.
         self.take_mail();
-        while let Some((end, kept)) = self.incoming.take_first(&self.mailbox) {
+        loop {
+            let first = self.incoming.take_first(&self.mailbox).map_err(|error| failed(self, error))?;
+            let Some((end, kept)) = first else { break };
             let mut end = self.connection(LinkId::from_bits(0), end, &kept);
-            self.keep_end(&mut end, &[], Vec::new(), until)?;
+            if let Err(error) = self.keep_end(&mut end, &[], Vec::new(), until) {
+                end.close();
+                return Err(failed(self, error));
+            }
         }
-        for mut connection in self.links.drain() {
-            let of_link = |parting: &Parting| parting.link == connection.link;
-            let Some(at) = partings.iter().position(of_link) else {
-                connection.close();
-                continue;
+        for link in self.links.ids() {
+            let Some(mut connection) = self.links.take(link) else { continue };
+            let kept = match partings.iter().position(|parting| parting.link == link) {
+                Some(at) => self.keep_parting(&mut connection, partings.swap_remove(at), until),
+                None => {
+                    connection.close();
+                    continue;
+                }
             };
-            let Parting { unsent, hello, partial, asleep, .. } = partings.swap_remove(at);
-            let asleep = asleep.map(|until| Before::Asleep(news::to_wall(until)));
-            // The beginning of a frame is that of the life which is to come, if the last one has ended.
-            let before = [Some(Before::Bytes(hello)), asleep, Some(Before::Bytes(partial))];
-            let is_something = |before: &Before| !matches!(before, Before::Bytes(bytes) if bytes.is_empty());
-            let before = before.into_iter().flatten().filter(is_something).collect();
-            self.keep_end(&mut connection, &unsent, before, until)?;
+            self.links.put(connection);
+            kept.map_err(|error| failed(self, error))?;
         }
+        self.membership.suspend(until)?;
+        self.links = Links::default();
         Ok(())
+    }
+
+    fn keep_parting(&self, connection: &mut Connection, parting: Parting, until: u64) -> io::Result<()> {
+        let Parting { unsent, hello, partial, asleep, .. } = parting;
+        let asleep = asleep.map(|until| Before::Asleep(news::to_wall(until)));
+        // The beginning of a frame is that of the life which is to come, if the last one has ended.
+        let before = [Some(Before::Bytes(hello)), asleep, Some(Before::Bytes(partial))];
+        let is_something = |before: &Before| !matches!(before, Before::Bytes(bytes) if bytes.is_empty());
+        let before = before.into_iter().flatten().filter(is_something).collect();
+        self.keep_end(connection, &unsent, before, until)
     }
 
     fn keep_end(

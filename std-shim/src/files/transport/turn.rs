@@ -65,6 +65,7 @@ impl FilesTransport {
     /// Looks for what nothing tells of.
     pub(super) fn look(&mut self) {
         self.membership.beat();
+        self.incoming.look(Monotonic.now());
         if self.must_list {
             self.take_mail();
         }
@@ -98,7 +99,7 @@ impl FilesTransport {
             connection.is_listed = connection.is_ready();
             let is_ready = connection.is_listed;
             if let Some(until) = asleep {
-                self.links.asleep.push(link);
+                self.links.note_asleep(link);
                 self.events.push_back(TransportEvent::Suspended(link, until));
             }
             is_ready
@@ -106,12 +107,12 @@ impl FilesTransport {
         self.events.extend(ready.iter().map(|&link| TransportEvent::Readable(link)));
         self.links.ready = ready;
         self.report_late_risers();
-        self.events.extend((0..self.incoming.len()).map(|_| TransportEvent::Incoming));
+        self.events.extend((0..self.incoming.ready()).map(|_| TransportEvent::Incoming));
     }
 
     /// Whether there is something to take in that was told of.
     pub(super) fn has_more(&self) -> bool {
-        self.incoming.len() > 0 || self.links.has_ready()
+        self.incoming.ready() > 0 || self.links.has_ready()
     }
 
     /// Nothing tells who comes and goes: the system has no watch left.
