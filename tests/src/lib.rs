@@ -11,6 +11,7 @@
 //! wire       a socket, or message files written by hand
 //! raw        one end of a connection whose bytes the test chooses
 //! proc       what the system tells of a process
+//! mortal     a process that is killed at a chosen one of its system calls
 //! no_vdso    a process whose clock readings are system calls
 //! shortage   running out of something
 //! scarce     what processes do that run out of something
@@ -23,6 +24,7 @@ pub mod board;
 pub mod guest;
 pub mod line;
 pub mod memory;
+pub mod mortal;
 pub mod no_vdso;
 pub mod obedient;
 pub mod peer;

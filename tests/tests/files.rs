@@ -5,6 +5,8 @@
 mod bus;
 #[path = "clock.rs"]
 mod clock;
+#[path = "files/crashes.rs"]
+mod crashes;
 #[path = "death.rs"]
 mod death;
 #[path = "handle.rs"]

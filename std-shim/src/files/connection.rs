@@ -79,6 +79,8 @@ impl Connection {
         durable: bool,
     ) -> Self {
         let peer = kept.peer();
+        let callers = if side == Side::Caller { &own } else { &path };
+        let row = |mailbox, to, next| Row::new((mailbox, callers), wire, to, next, durable);
         Self {
             before: kept.before.clone().into(),
             is_reported: false,
@@ -89,8 +91,8 @@ impl Connection {
             wire,
             side,
             peer,
-            input: Row::new(&own, wire, side, kept.input, durable),
-            output: Row::new(&path, wire, side.other(), kept.output, durable),
+            input: row(&own, side, kept.input),
+            output: row(&path, side.other(), kept.output),
             path,
             seen: 0,
             // One who has just connected is told of all that comes.

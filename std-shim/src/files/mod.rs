@@ -21,8 +21,8 @@
 //!   LINK-to.kept                 what a suspended life has left of a link for the next
 //!   NUMBER.again                 a message that was put back for the next life
 //!   .LINK-to                     a packet that is still being written
-//!   .LINK-to.end                 the last of that row, made by the caller before the link begins: the end takes
-//!                                no more than a name then, where the disk is full and descriptors have run out
+//!   .LINK-to.end                 the last of a row, made by the caller in its own mailbox before the link begins: the
+//!                                end takes no more than a name then, where the disk is full and descriptors have run out
 //! ```
 //!
 //! A file gets its name by rename once it is whole, and is removed by its reader: what is in the directory is

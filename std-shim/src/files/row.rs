@@ -23,6 +23,8 @@ pub(super) struct Row {
     mailbox: usize,
     /// The path of a file that is still being written.
     draft: String,
+    /// The path of the file that will say that the row ends.
+    end: String,
     /// The place of the next file.
     next: u64,
     /// Every file is on the disk before it counts.
@@ -30,14 +32,27 @@ pub(super) struct Row {
 }
 
 impl Row {
-    /// The row to the end `to` of a link, which is in `mailbox`; `next` is the place of the next file.
-    pub(super) fn new(mailbox: &Path, wire: Wire, to: Side, next: u64, durable: bool) -> Self {
-        // The route of a bus is UTF-8.
-        let mut path = mailbox.to_str().unwrap_or_default().to_owned();
-        path.push('/');
-        let (mailbox, mut unfinished) = (path.len(), path.clone());
-        draft(&mut unfinished, wire, to);
-        Self { wire, to, path, mailbox, draft: unfinished, next, durable }
+    /// The row to the end `to` of a link, which is in `mailbox`; `next` is the place of the next file. The file that
+    /// will say that it ends is prepared in the mailbox of the caller, so that nobody leaves it with somebody else.
+    pub(super) fn new(
+        (mailbox, callers): (&Path, &Path),
+        wire: Wire,
+        to: Side,
+        next: u64,
+        durable: bool,
+    ) -> Self {
+        let draft = |mailbox: &Path| {
+            // The route of a bus is UTF-8.
+            let mut path = mailbox.to_str().unwrap_or_default().to_owned();
+            path.push('/');
+            let length = path.len();
+            draft(&mut path, wire, to);
+            (path, length)
+        };
+        let (mut path, length) = draft(mailbox);
+        let (unfinished, end) = (path.clone(), draft(callers).0 + Kind::End.ending());
+        path.truncate(length);
+        Self { wire, to, path, mailbox: length, draft: unfinished, end, next, durable }
     }
 
     /// The place of the next file.
@@ -56,13 +71,13 @@ impl Row {
     /// Makes the file that will say that the row ends, under another name: so its end needs neither room on the disk
     /// nor a descriptor.
     pub(super) fn prepare_end(&mut self) -> io::Result<()> {
-        File::create(self.end_draft()).map(drop)
+        File::create(&self.end).map(drop)
     }
 
     /// Ends the row: the file that was prepared gets its name. Without one, an end is written if `can_write`.
     pub(super) fn end(&mut self, can_write: bool) -> io::Result<()> {
         self.name(self.next, Kind::End);
-        match fs::rename(self.end_draft(), &self.path) {
+        match fs::rename(&self.end, &self.path) {
             Err(error) if error.kind() == ErrorKind::NotFound && can_write => self.put(Kind::End, &[]),
             other => other,
         }
@@ -71,11 +86,7 @@ impl Row {
     /// Removes what was begun of the next file, and the end that was prepared. For the reader, once nobody writes.
     pub(super) fn remove_drafts(&mut self) {
         let _ = fs::remove_file(&self.draft);
-        let _ = fs::remove_file(self.end_draft());
-    }
-
-    fn end_draft(&self) -> String {
-        format!("{}{}", self.draft, Kind::End.ending())
+        let _ = fs::remove_file(&self.end);
     }
 
     /// Takes the next packet into `buffer`; `None` if there is none. A packet longer than the buffer, which
@@ -194,7 +205,7 @@ mod tests {
     fn a_row_gives_its_packets_in_order_each_once() {
         for durable in [false, true] {
             let mailbox = tempfile::tempdir().unwrap();
-            let row = || Row::new(mailbox.path(), Wire(7), Side::Callee, 0, durable);
+            let row = || Row::new((mailbox.path(), mailbox.path()), Wire(7), Side::Callee, 0, durable);
             let (mut sender, mut reader) = (row(), row());
             let mut buffer = [0; 8];
             assert_eq!(reader.take(&mut buffer).unwrap(), None);
@@ -218,7 +229,7 @@ mod tests {
     #[test]
     fn an_end_that_was_prepared_is_told_by_a_name_alone() {
         let mailbox = tempfile::tempdir().unwrap();
-        let row = || Row::new(mailbox.path(), Wire(7), Side::Callee, 3, false);
+        let row = || Row::new((mailbox.path(), mailbox.path()), Wire(7), Side::Callee, 3, false);
         let (mut sender, mut reader) = (row(), row());
         sender.prepare_end().unwrap();
         assert!(!reader.is_next(Kind::End));
@@ -238,9 +249,9 @@ mod tests {
     #[test]
     fn a_packet_longer_than_the_buffer_is_an_error() {
         let mailbox = tempfile::tempdir().unwrap();
-        let mut row = Row::new(mailbox.path(), Wire(7), Side::Callee, 0, false);
+        let mut row = Row::new((mailbox.path(), mailbox.path()), Wire(7), Side::Callee, 0, false);
         row.put(Kind::Packet, &[0; 9]).unwrap();
-        let mut reader = Row::new(mailbox.path(), Wire(7), Side::Callee, 0, false);
+        let mut reader = Row::new((mailbox.path(), mailbox.path()), Wire(7), Side::Callee, 0, false);
         assert_eq!(reader.take(&mut [0; 8]).unwrap_err().kind(), ErrorKind::InvalidData);
     }
 
@@ -248,7 +259,7 @@ mod tests {
     #[test]
     fn what_cannot_be_put_there_leaves_nothing_behind() {
         let mailbox = tempfile::tempdir().unwrap();
-        let mut row = Row::new(mailbox.path(), Wire(7), Side::Callee, 0, false);
+        let mut row = Row::new((mailbox.path(), mailbox.path()), Wire(7), Side::Callee, 0, false);
         // The name is taken by a directory that is not empty.
         let path = mailbox.path().join(Entry::Row(Wire(7), Side::Callee, 0, Kind::Packet).to_string());
         std::fs::create_dir_all(path.join("x")).unwrap();

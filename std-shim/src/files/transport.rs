@@ -171,7 +171,8 @@ impl FilesTransport {
             return Err(ConnectError::Busy);
         }
         let path = connection.path.join(Entry::Opening(wire).to_string());
-        let draft = connection.path.join(format!(".{}", Entry::Opening(wire)));
+        // Written where it is cleared away with this member if that dies before it gets its name.
+        let draft = self.mailbox.join(format!(".{}", Entry::Opening(wire)));
         let prepared = connection.prepare_ends();
         let begun = prepared.and_then(|()| row::put(&draft, &path, &self.me.to_bytes(), self.durable));
         if let Err(error) = begun {

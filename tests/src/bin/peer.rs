@@ -6,7 +6,7 @@ use std::time::Duration;
 use ipcm::{Bus, Gateway, Handle, Info, Service, ServiceProcess, SharedHandle};
 use ipcm_tests::obedient::{self, Ask, say};
 use ipcm_tests::shortage::Hoard;
-use ipcm_tests::{AMPLE, no_vdso, proc, scarce};
+use ipcm_tests::{AMPLE, mortal, no_vdso, proc, scarce};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Interrupts of a storm: one a millisecond.
@@ -76,7 +76,7 @@ fn main() {
             call(&info, name, &lines);
         }
         "lose permission" => scarce::lose_permission(),
-        other => panic!("there is no part {other:?}"),
+        other => assert!(mortal::play(other, &info, name, &lines), "there is no part {other:?}"),
     }
 }
 

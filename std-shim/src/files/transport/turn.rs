@@ -93,19 +93,23 @@ impl FilesTransport {
     /// Reports what can be received and who connects.
     pub(super) fn report(&mut self) {
         let mut ready = std::mem::take(&mut self.links.ready);
+        let mut asleep = Vec::new();
         ready.retain(|&link| {
             let Some(connection) = self.links.get_mut(link) else { return false };
-            let asleep = connection.report_sleep();
-            connection.is_listed = connection.is_ready();
-            let is_ready = connection.is_listed;
-            if let Some(until) = asleep {
-                self.links.note_asleep(link);
+            if let Some(until) = connection.report_sleep() {
                 self.events.push_back(TransportEvent::Suspended(link, until));
+                asleep.push(link);
             }
-            is_ready
+            connection.is_listed = connection.is_ready();
+            connection.is_listed
         });
         self.events.extend(ready.iter().map(|&link| TransportEvent::Readable(link)));
         self.links.ready = ready;
+        for link in asleep {
+            self.links.note_asleep(link);
+            // The end of its sleep is told of elsewhere than that of its life.
+            self.look_after(link);
+        }
         self.report_late_risers();
         self.events.extend((0..self.incoming.ready()).map(|_| TransportEvent::Incoming));
     }
