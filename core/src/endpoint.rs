@@ -201,6 +201,18 @@ impl Endpoint {
         self.link(link).is_some_and(Link::has_credit)
     }
 
+    /// How much of the peer's window is used up.
+    pub(crate) fn spent(&self, link: LinkId) -> u64 {
+        self.link(link).map_or(0, Link::spent)
+    }
+
+    /// So much of the peer's window was used up by former lives.
+    pub(crate) fn charge(&mut self, link: LinkId, spent: u64) {
+        if let Some(held) = self.link_mut(link) {
+            held.charge(spent);
+        }
+    }
+
     /// Bytes of output of a link that have not left.
     pub fn backlog(&self, link: LinkId) -> usize {
         self.link(link).map_or(0, |link| link.outbox.pending().len())

@@ -15,7 +15,7 @@ use crate::error::{CallError, RequestError, SendError};
 use crate::id::RequestId;
 use crate::sink::Sink;
 use crate::time::{Clock, Instant, deadline_after};
-use crate::transport::{ConnectError, PeerChange, PeerState, PeerStatus, Transport};
+use crate::transport::{ConnectError, PeerChange, PeerState, PeerStatus, SuspendError, Transport};
 
 /// What is called with the end of a request.
 type Callback<T, C> = Box<dyn FnOnce(&mut Handle<T, C>, Result<Response<'_>, RequestError>) + Send>;
@@ -389,6 +389,16 @@ impl<T: Transport, C: Clock> Handle<T, C> {
     /// The messages that have come, in order; the buffer is empty afterwards. Nothing is taken in.
     pub fn messages(&mut self) -> Vec<Message> {
         self.client.messages()
+    }
+
+    /// Puts a message that was collected back, for the life of this member that follows a
+    /// [`suspend`](Client::suspend).
+    ///
+    /// # Errors
+    ///
+    /// See [`SuspendError`].
+    pub fn requeue_message(&mut self, message: &Message) -> Result<(), SuspendError> {
+        self.client.requeue_message(message)
     }
 
     /// Sends a message and returns once it is handed to the transport, at the latest after `timeout`.

@@ -96,6 +96,16 @@ impl Link {
         self.credit -= i64::from(cost(size));
     }
 
+    /// How much of the peer's window is used up: what it has not given back.
+    pub(crate) fn spent(&self) -> u64 {
+        u64::try_from(i64::from(self.window) - self.credit).unwrap_or(0)
+    }
+
+    /// So much of the peer's window was used up before this link was taken over.
+    pub(crate) fn charge(&mut self, spent: u64) {
+        self.credit = self.credit.saturating_sub_unsigned(spent);
+    }
+
     /// The peer has dealt with `bytes` of its window, or opened a window of that size.
     pub(crate) fn earn(&mut self, bytes: u32) {
         self.credit = self.credit.saturating_add(i64::from(bytes));

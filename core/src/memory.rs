@@ -121,6 +121,8 @@ struct Member {
     /// What the last wait found.
     events: VecDeque<TransportEvent>,
     watching: bool,
+    /// What the member keeps for its next life.
+    kept: Vec<Vec<u8>>,
     /// Ready links are reported in turn, beginning here.
     turn: usize,
 }
@@ -193,15 +195,16 @@ impl Network {
         net.expire(self.now.get());
         let name: Arc<str> = name.into();
         let watching = false;
-        let incoming = match net.members.get(&name) {
-            None => VecDeque::new(),
+        let (incoming, kept) = match net.members.get_mut(&name) {
+            None => (VecDeque::new(), Vec::new()),
             Some(member) => {
                 assert!(member.suspended.is_some(), "{name:?} is an active member already");
-                net.detached(&name)
+                let kept = core::mem::take(&mut member.kept);
+                (net.detached(&name), kept)
             }
         };
         let events = VecDeque::new();
-        let member = Member { incarnation, suspended: None, incoming, events, watching, turn: 0 };
+        let member = Member { incarnation, suspended: None, incoming, events, watching, kept, turn: 0 };
         net.members.insert(name.clone(), member);
         net.announce(&name, incarnation, PeerState::Active);
         drop(net);
@@ -216,7 +219,9 @@ impl Network {
     pub fn client(&self, name: &str, config: Config) -> Client<Memory, Clock> {
         let transport = self.join(name);
         let endpoint = Endpoint::new(name, transport.incarnation, config);
-        Client::new(endpoint, transport, self.clock())
+        let mut client = Client::new(endpoint, transport, self.clock());
+        client.take_over().expect("a network in memory has what it keeps");
+        client
     }
 
     /// Ends a member as SIGKILL would: what it had sent arrives, then its links end.

@@ -116,6 +116,8 @@ pub struct Parting {
     pub partial: Vec<u8>,
     /// The peer is suspended as well, until then; to be told between the two.
     pub asleep: Option<Instant>,
+    /// How much of the peer's window is used up: see [`Transport::spent`].
+    pub spent: u64,
 }
 
 /// What a transport can do beyond moving bytes.
@@ -154,6 +156,12 @@ pub trait Transport {
 
     /// Takes in the connection announced by [`TransportEvent::Incoming`]; false if it has gone already.
     fn accept(&mut self, link: LinkId) -> bool;
+
+    /// How much of the peer's window former lives of this member have used up, on a link that they left to this one.
+    fn spent(&self, link: LinkId) -> u64 {
+        let _ = link;
+        0
+    }
 
     /// Refuses the connection announced by [`TransportEvent::Incoming`].
     fn reject(&mut self);
@@ -251,6 +259,25 @@ pub trait Transport {
     fn suspend(&mut self, until: Instant, links: Vec<Parting>) -> Result<(), SuspendError> {
         let _ = (until, links);
         Err(SuspendError::Unsupported)
+    }
+
+    /// Keeps something for the next life of this member, behind what it keeps already.
+    ///
+    /// # Errors
+    ///
+    /// See [`SuspendError`]: a member that cannot be suspended has no next life.
+    fn keep(&mut self, note: &[u8]) -> Result<(), SuspendError> {
+        let _ = note;
+        Err(SuspendError::Unsupported)
+    }
+
+    /// Takes what the former life has kept, in order.
+    ///
+    /// # Errors
+    ///
+    /// See [`SuspendError`]; it is all still there then.
+    fn take_kept(&mut self) -> Result<Vec<Vec<u8>>, SuspendError> {
+        Ok(Vec::new())
     }
 
     /// What is known of a peer; `None` if no live peer has this name.

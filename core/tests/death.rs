@@ -206,6 +206,67 @@ fn messages_to_a_peer_that_sleeps_are_kept_in_order() {
     assert_eq!(contents, (0..9u8).map(|number| vec![number]).collect::<Vec<_>>());
 }
 
+/// Clause A6: what was put back comes first, in the order in which it was; and what was not collected behind it.
+#[test]
+fn messages_that_are_put_back_come_to_the_next_life_before_all_others() {
+    let network = Network::new();
+    let mut sender = asker(&network, "sender", "reader");
+    let mut reader = network.client("reader", Config::default());
+    sender.client_mut().try_send("reader", &mut |_, _| Ok(())).unwrap_err();
+    let read = |reader: &mut Client<_, _>| {
+        while reader.turn(Some(now(&network))) {}
+        reader.messages()
+    };
+    read(&mut reader);
+    for number in 0..3u8 {
+        sender.send_message_bytes("reader", &[number], SECOND).unwrap();
+    }
+    let messages = read(&mut reader);
+    for message in [&messages[2], &messages[0]] {
+        reader.requeue_message(message).unwrap();
+    }
+    sender.send_message_bytes("reader", &[3], SECOND).unwrap();
+    while reader.turn(Some(now(&network))) {}
+    reader.suspend(now(&network) + 60 * SECOND).unwrap();
+    sender.send_message_bytes("reader", &[4], SECOND).unwrap();
+    let mut reader = network.client("reader", Config::default());
+    let again = read(&mut reader);
+    assert_eq!(again[..2], [messages[2].clone(), messages[0].clone()]);
+    let contents: Vec<_> = again[2..].iter().map(|message| message.content[0]).collect();
+    assert_eq!(contents, [3, 4]);
+    reader.suspend(now(&network) + 60 * SECOND).unwrap();
+    assert_eq!(read(&mut network.client("reader", Config::default())), [], "it is put back once");
+}
+
+/// Clause A6. Clause B4: each life of the sender would else have a window of its own, and break the reader's bound.
+#[test]
+fn the_lives_of_a_sender_share_the_window_of_one_who_does_not_read() {
+    let network = Network::new();
+    let mut small = Config::default();
+    (small.window, small.body_limit) = (2000, 100);
+    let mut reader = network.client("reader", small);
+    let mut sender = network.client("sender", Config::default());
+    let mut accepted = 0u32;
+    sender.try_send("reader", &mut |_, _| Ok(())).unwrap_err();
+    for _ in 0..5 {
+        sender.take_up_links();
+        while reader.turn(Some(now(&network))) | sender.turn(Some(now(&network))) {}
+        while sender.try_send("reader", &mut |out, limit| out.encode(&accepted, limit)).is_ok() {
+            accepted += 1;
+        }
+        sender.suspend(now(&network) + 60 * SECOND).unwrap();
+        sender = network.client("sender", Config::default());
+    }
+    while reader.turn(Some(now(&network))) | sender.turn(Some(now(&network))) {}
+    let numbers: Vec<u32> = reader.messages().iter().map(|message| message.decode().unwrap()).collect();
+    assert_eq!(numbers, (0..accepted).collect::<Vec<_>>());
+    assert!((10..60).contains(&accepted), "{accepted}");
+    assert_eq!(reader.endpoint().counters().violations, 0);
+    // The window opens again for the life that is there.
+    while reader.turn(Some(now(&network))) | sender.turn(Some(now(&network))) {}
+    sender.try_send("reader", &mut |out, limit| out.encode(&1u32, limit)).unwrap();
+}
+
 /// Clause E5: a peer that is watched without any request is reported.
 #[test]
 fn the_death_of_a_watched_peer_is_reported_without_a_request() {

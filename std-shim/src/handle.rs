@@ -19,7 +19,7 @@ use crate::bus::{Bus, BusError};
 use crate::bus::{JoinError, PeerKind};
 use crate::clock::Monotonic;
 use crate::info::{Info, TransportKind};
-use crate::joining::{Life, join, join_failed, random_incarnation, suspend};
+use crate::joining::{Life, join, join_failed, random_incarnation};
 use crate::transport::BusTransport;
 
 mod builder;
@@ -54,6 +54,8 @@ pub type CoreHandle = ipcm_core::Handle<BusTransport, Monotonic>;
 pub struct Handle {
     settings: HandleBuilder,
     joined: Option<CoreHandle>,
+    /// How much came with [`reconnect`](Self::reconnect) and was not told of by a poll.
+    brought: usize,
     #[cfg(target_os = "linux")]
     /// Dropped last: a bus that the handle owns outlives its membership.
     bus: Option<Bus>,
@@ -110,7 +112,8 @@ impl Handle {
 
     /// Joins the bus in the place of a suspended peer of this name, whether it was this handle or one of
     /// another process. What was sent meanwhile comes, in order, behind the messages that were put back.
-    /// Does nothing if the bus is joined.
+    /// Does nothing if the bus is joined. What has come by then is counted by the next [`poll`](Self::poll), which does
+    /// not wait.
     ///
     /// # Errors
     ///
@@ -131,7 +134,11 @@ impl Handle {
     pub fn suspend(&mut self, expiry: Duration) -> Result<(), SuspendError> {
         self.join_to_suspend()?;
         match self.joined.take() {
-            Some(joined) => suspend(joined.into_client(), expiry),
+            Some(joined) => {
+                let client = joined.into_client();
+                let until = client.now() + expiry;
+                client.suspend(until)
+            }
             None => unreachable!("joined above"),
         }
     }
@@ -143,7 +150,7 @@ impl Handle {
     ///
     /// [`SuspendError::Unsupported`] on Unix sockets.
     pub fn requeue_message(&mut self, message: &Message) -> Result<(), SuspendError> {
-        self.join_to_suspend()?.client_mut().transport_mut().requeue(message)
+        self.join_to_suspend()?.requeue_message(message)
     }
 
     fn join_to_suspend(&mut self) -> Result<&mut CoreHandle, SuspendError> {
@@ -159,6 +166,9 @@ impl Handle {
             let mut client = join(info, name, PeerKind::Handle, config.clone(), life)?;
             client.transport_mut().set_interval(*interval);
             client.transport_mut().set_trust(*trust);
+            if life == Life::Next {
+                self.brought = client.take_up_links();
+            }
             self.joined = Some(CoreHandle::new(client, service));
         }
         match &mut self.joined {
@@ -397,7 +407,11 @@ impl Handle {
     ///
     /// [`SendError::Bus`] and [`SendError::NotPermitted`] if the bus cannot be joined.
     pub fn poll(&mut self, timeout: impl Into<Option<Duration>>) -> Result<usize, SendError> {
-        Ok(self.core()?.poll(timeout))
+        match std::mem::take(&mut self.brought) {
+            0 => Ok(self.core()?.poll(timeout)),
+            // It is there already.
+            brought => Ok(brought + self.core()?.poll(Duration::ZERO)),
+        }
     }
 
     /// The messages that have come, in order; the buffer is empty afterwards.

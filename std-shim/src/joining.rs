@@ -1,6 +1,6 @@
 //! How a process becomes a member of a bus.
 
-use std::time::Duration;
+use std::io;
 
 use ipcm_core::transport::SuspendError;
 use ipcm_core::{Client, Config, Endpoint, Incarnation, SendError};
@@ -14,7 +14,7 @@ use crate::transport::BusTransport;
 #[cfg(target_os = "linux")]
 use crate::unix::UnixTransport;
 
-/// An epoll, two inotify, and one to read with.
+/// An epoll, an inotify, a waker, and one to read with.
 #[cfg(target_os = "linux")]
 const RESERVE: usize = 4;
 
@@ -50,13 +50,14 @@ pub(crate) fn join(
         Life::Next => dir.rejoin(name, kind, incarnation),
     }?;
     drop(reserve);
-    let transport = transport(membership, presence).map_err(|error| failed(dir.error("joining", error)))?;
+    let mut transport =
+        transport(membership, presence).map_err(|error| failed(dir.error("joining", error)))?;
+    transport.set_hello(|| hello(name, incarnation, &config));
     let endpoint = Endpoint::new(name, incarnation, config);
     let mut client = Client::new(endpoint, transport, Monotonic);
     if life == Life::Next {
-        let requeued = client.transport_mut().take_over();
-        let requeued = requeued.map_err(|error| failed(dir.error("joining the bus", error)))?;
-        requeued.into_iter().for_each(|message| client.take_in(message));
+        let detail = |error: SuspendError| io::Error::other(error.to_string());
+        client.take_over().map_err(|error| failed(dir.error("joining the bus", detail(error))))?;
     }
     Ok(client)
 }
@@ -74,17 +75,13 @@ fn reserve(_: &BusDir) -> Result<Vec<()>, BusError> {
     Ok(Vec::new())
 }
 
-/// Has the next life of a member, which begins within `expiry`, take up what this one leaves: its name, its
-/// links, and the messages that it has not collected.
-pub(crate) fn suspend(
-    mut client: Client<BusTransport, Monotonic>,
-    expiry: Duration,
-) -> Result<(), SuspendError> {
-    for message in client.messages() {
-        client.transport_mut().requeue(&message)?;
-    }
-    let until = client.now() + expiry;
-    client.suspend(until)
+/// What a member says of itself at the beginning of a link.
+fn hello(name: &str, incarnation: Incarnation, config: &Config) -> Vec<u8> {
+    let mut config = config.clone();
+    config.requests = 1;
+    let mut endpoint = Endpoint::new(name, incarnation, config);
+    let link = endpoint.open("anyone").expect("there is a link free");
+    endpoint.pending_output(link, usize::MAX).to_vec()
 }
 
 /// The transport that the bus has.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use ipcm_core::transport::{
     Area, Capabilities, ConnectError, Parting, PeerStatus, Progress, SuspendError, Transport, TransportEvent,
 };
-use ipcm_core::{Client, Config, Incarnation, Instant, LinkId, Message};
+use ipcm_core::{Client, Config, Incarnation, Instant, LinkId};
 
 use crate::bus::{JoinError, PeerKind, PeerRecord};
 use crate::clock::Monotonic;
@@ -101,27 +101,12 @@ impl BusTransport {
         }
     }
 
-    /// Puts a message back for the next life of this member.
-    pub(crate) fn requeue(&mut self, message: &Message) -> Result<(), SuspendError> {
+    /// Says what this member says of itself at the beginning of a link.
+    pub(crate) fn set_hello(&mut self, hello: impl FnOnce() -> Vec<u8>) {
         match self {
             #[cfg(target_os = "linux")]
-            Self::Unix(_) => Err(SuspendError::Unsupported),
-            Self::Files(transport) => {
-                transport.requeue(message).map_err(|error| SuspendError::Bus(error.to_string()))
-            }
-        }
-    }
-
-    /// Takes up what a former life has left: the messages that it has put back, in order.
-    ///
-    /// # Errors
-    ///
-    /// What the file system says. Those that were not taken are still there.
-    pub(crate) fn take_over(&mut self) -> std::io::Result<Vec<Message>> {
-        match self {
-            #[cfg(target_os = "linux")]
-            Self::Unix(_) => Ok(Vec::new()),
-            Self::Files(transport) => transport.take_over(),
+            Self::Unix(_) => {}
+            Self::Files(transport) => transport.set_hello(hello()),
         }
     }
 
@@ -218,6 +203,18 @@ impl Transport for BusTransport {
 
     fn suspend(&mut self, until: Instant, links: Vec<Parting>) -> Result<(), SuspendError> {
         each!(self, transport => transport.suspend(until, links))
+    }
+
+    fn spent(&self, link: LinkId) -> u64 {
+        each!(self, transport => transport.spent(link))
+    }
+
+    fn keep(&mut self, note: &[u8]) -> Result<(), SuspendError> {
+        each!(self, transport => transport.keep(note))
+    }
+
+    fn take_kept(&mut self) -> Result<Vec<Vec<u8>>, SuspendError> {
+        each!(self, transport => transport.take_kept())
     }
 
     fn find(&mut self, peer: &str) -> Result<Option<PeerStatus>, ConnectError> {

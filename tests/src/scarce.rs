@@ -85,7 +85,7 @@ pub fn starve(info: &Info, name: &str, lines: &Receiver<String>) {
     say("ready");
     while let Ok(line) = lines.recv() {
         assert_eq!(line, "starve");
-        let hoard = Hoard::but(0);
+        let hoard = Hoard::of_all();
         say("starving");
         let _ = lines.recv();
         drop(hoard);

@@ -75,18 +75,22 @@ impl SmallDisk {
     }
 }
 
-/// All descriptors that this process may have but so many, until it is dropped.
+/// The descriptors that this process may have, until it is dropped.
 pub struct Hoard {
     _files: Vec<File>,
     limit: Rlimit,
 }
 
 impl Hoard {
-    /// Takes them.
+    /// Takes all that there are.
+    pub fn of_all() -> Self {
+        // Those of the standard streams are in use. What another thread gives back is not to be had either.
+        Self { limit: limit_to(3), _files: Vec::new() }
+    }
+
+    /// Takes all but so many. For a process whose other threads take none.
     pub fn but(left: usize) -> Self {
-        let limit = getrlimit(Resource::Nofile);
-        let fewer = Rlimit { current: Some(256), ..limit };
-        setrlimit(Resource::Nofile, fewer).expect("less is allowed");
+        let limit = limit_to(256);
         let mut files = Vec::new();
         while let Ok(file) = File::open("/dev/null") {
             files.push(file);
@@ -94,6 +98,13 @@ impl Hoard {
         files.truncate(files.len() - left);
         Self { _files: files, limit }
     }
+}
+
+/// Lets this process have no descriptor from this number on; what the limit was.
+fn limit_to(number: u64) -> Rlimit {
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: Some(number), ..limit }).expect("less is allowed");
+    limit
 }
 
 impl Drop for Hoard {

@@ -189,6 +189,7 @@ fn a_guest_by_a_gateway_is_a_full_peer() {
         let bus = Bus::spawn().unwrap();
         let guests = ["parrot", "guest"].map(|name| engine.by_gateway(&bus, name));
         is_a_full_peer(&bus);
+        assert_eq!(told::<(bool, bool)>(&mut native(&bus), &Order::Capabilities), (true, false));
         remove(&bus);
         for guest in guests {
             assert!(matches!(guest.end(), Err(GatewayError::BusGone { .. })), "{}", engine.name);
@@ -221,6 +222,8 @@ fn a_guest_by_message_files_is_a_full_peer() {
         let bus = bus_for_guests();
         let mut guests = ["parrot", "guest"].map(|name| engine.by_files(&bus, name));
         is_a_full_peer(&bus);
+        // It finds out by looking that a peer has died, and does not say otherwise.
+        assert_eq!(told::<(bool, bool)>(&mut native(&bus), &Order::Capabilities), (false, true));
         remove(&bus);
         for guest in &mut guests {
             assert!(guest.wait().success(), "{}", engine.name);

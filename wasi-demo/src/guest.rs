@@ -67,6 +67,10 @@ impl<T: Transport, C: Clock> Handler<T, C> for Guest<'_> {
                 let told = changes.map(|change| (change.name.to_string(), change.state != PeerState::Gone));
                 client.respond(token, &told.collect::<Vec<_>>())
             }
+            Order::Capabilities => {
+                let can = client.transport().capabilities();
+                client.respond(token, &(can.prompt_death, can.suspend))
+            }
             Order::Hold if self.held.len() < HELD => return self.held.push(token),
             Order::Hold => return fail(client, token, "enough requests are held"),
             Order::Exit(code) => std::process::exit(code.into()),

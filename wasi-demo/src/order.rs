@@ -21,6 +21,8 @@ pub enum Order {
     Peers,
     /// Who came (`true`) and went (`false`) since it was asked last: `Vec<(String, bool)>`.
     Changes,
+    /// Whether the system tells it of the end of a peer, and whether it can be suspended: `(bool, bool)`.
+    Capabilities,
     /// No answer, ever.
     Hold,
     /// The program ends with this code.

@@ -104,7 +104,9 @@ impl<T: Transport, C: Clock> Client<T, C> {
             return true;
         };
         let accepted = self.transport.accept(link);
-        if !accepted {
+        if accepted {
+            self.endpoint.charge(link, self.transport.spent(link));
+        } else {
             self.endpoint.abandon(link);
         }
         accepted

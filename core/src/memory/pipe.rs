@@ -42,6 +42,8 @@ pub(super) struct End {
     segments: VecDeque<Segment>,
     /// Bytes in `segments`.
     queued: usize,
+    /// What former lives of the member have used up of the other one's window.
+    pub(super) spent: u64,
 }
 
 impl End {
@@ -79,6 +81,7 @@ impl Connection {
             lives: vec![life],
             segments: VecDeque::new(),
             queued: 0,
+            spent: 0,
         };
         Self { ends: [end(caller, caller_life, Some(link)), end(callee, callee_life, None)], cut: false }
     }
@@ -140,8 +143,9 @@ impl Connection {
 
     /// Detaches the end of a member that is suspended.
     pub(super) fn detach(&mut self, side: Side, now: Instant, until: Instant, parting: Parting) {
-        let Parting { unsent, hello, partial, asleep, .. } = parting;
+        let Parting { unsent, hello, partial, asleep, spent, .. } = parting;
         let end = self.end(side);
+        end.spent = spent;
         end.link = None;
         end.blocked = false;
         end.queued += hello.len() + partial.len();

@@ -158,6 +158,12 @@ impl Transport for Memory {
         true
     }
 
+    fn spent(&self, link: LinkId) -> u64 {
+        let mut net = self.network.net.borrow_mut();
+        let found = net.find(&self.name, link);
+        found.map_or(0, |(at, side)| net.connections[at].end(side).spent)
+    }
+
     fn reject(&mut self) {
         let mut net = self.network.net.borrow_mut();
         let Some(member) = net.members.get_mut(&self.name) else { return };
@@ -239,6 +245,19 @@ impl Transport for Memory {
     fn suspend(&mut self, until: Instant, links: Vec<Parting>) -> Result<(), SuspendError> {
         self.depart(until, links);
         Ok(())
+    }
+
+    fn keep(&mut self, note: &[u8]) -> Result<(), SuspendError> {
+        if let Some(member) = self.network.net.borrow_mut().members.get_mut(&self.name) {
+            member.kept.push(note.to_vec());
+        }
+        Ok(())
+    }
+
+    fn take_kept(&mut self) -> Result<Vec<Vec<u8>>, SuspendError> {
+        let mut net = self.network.net.borrow_mut();
+        let member = net.members.get_mut(&self.name);
+        Ok(member.map(|member| core::mem::take(&mut member.kept)).unwrap_or_default())
     }
 
     fn find(&mut self, peer: &str) -> Result<Option<PeerStatus>, ConnectError> {

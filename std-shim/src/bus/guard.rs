@@ -127,7 +127,8 @@ impl Bus {
         self.dir.sweep()
     }
 
-    /// Ends the bus: asks the peers to leave, waits at most `timeout` for the services, removes the bus.
+    /// Ends the bus: asks the peers to leave, waits at most `timeout` for the services, removes the bus. Those that
+    /// are suspended are not waited for, and what is kept for them is lost.
     ///
     /// # Errors
     /// [`NotOwner`](BusError::NotOwner) if this value did not make the bus in this process; else what keeps
@@ -186,7 +187,7 @@ impl Bus {
             }
         };
         let Ok(peers) = self.peers() else { return };
-        let mut services: Vec<_> = peers.iter().filter(|peer| peer.kind() == PeerKind::Service).collect();
+        let mut services: Vec<_> = peers.iter().filter(|peer| is_serving(peer)).collect();
         while !services.is_empty() && Instant::now() < deadline {
             services.retain(|peer| {
                 matches!(client.try_terminate(peer.name()), Err(SendError::WouldBlock { .. }))
@@ -205,7 +206,7 @@ impl Bus {
         let mut watch = self.dir.watch()?;
         let mut changes = Vec::new();
         loop {
-            let services = watch.known().filter(|peer| peer.kind() == PeerKind::Service);
+            let services = watch.known().filter(|peer| is_serving(peer));
             let left = names(services);
             let time = deadline.saturating_duration_since(Instant::now());
             if left.is_empty() || time.is_zero() {
@@ -244,6 +245,11 @@ fn wait_for_change(watch: &PeerWatch, time: Duration) -> bool {
     };
     let mut fds: Vec<_> = watch.fd().iter().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)).collect();
     !matches!(poll(&mut fds, Some(&timeout)), Ok(0) | Err(Errno::INTR))
+}
+
+/// Whether it is a service that can leave: one that is suspended has no process to do so.
+fn is_serving(peer: &PeerRecord) -> bool {
+    peer.kind() == PeerKind::Service && peer.suspended().is_none()
 }
 
 fn names<'a>(peers: impl IntoIterator<Item = &'a PeerRecord>) -> Vec<String> {

@@ -46,6 +46,8 @@ pub(super) struct Connection {
     pub(super) said: Incarnation,
     /// A former life has left this end to this one.
     pub(super) is_inherited: bool,
+    /// How much of the peer's window former lives have used up.
+    pub(super) spent: u64,
     input: Row,
     output: Row,
     /// Input before this place is known to have come.
@@ -86,6 +88,7 @@ impl Connection {
             is_reported: false,
             asleep: kept.asleep.map(from_wall),
             is_inherited: !kept.is_fresh,
+            spent: kept.spent,
             said: peer.incarnation,
             link,
             wire,
@@ -112,6 +115,11 @@ impl Connection {
     pub(super) fn prepare_ends(&mut self) -> io::Result<()> {
         self.input.prepare_end()?;
         self.output.prepare_end()
+    }
+
+    /// Has this heard before all that comes.
+    pub(super) fn hear_first(&mut self, before: impl IntoIterator<Item = Before>) {
+        self.before.extend(before);
     }
 
     /// Removes what was prepared of a link that does not come about.
@@ -194,7 +202,7 @@ impl Connection {
         let before = self.before.iter().cloned().collect();
         let asleep = self.asleep.map(to_wall);
         let unread = self.unread.iter().copied().collect();
-        Kept { asleep, unread, is_fresh: false, ..Kept::new(&self.peer, places, before) }
+        Kept { asleep, unread, spent: self.spent, is_fresh: false, ..Kept::new(&self.peer, places, before) }
     }
 
     /// Until when the peer is suspended, if that is the next thing to be told and was not reported.

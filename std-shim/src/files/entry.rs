@@ -33,8 +33,8 @@ pub(super) enum Entry {
     Opening(Wire),
     /// What a suspended life has left of this end of a link for the next.
     Kept(Wire, Side),
-    /// A message that a former life had taken in and not dealt with.
-    Requeued(u128),
+    /// Something that a former life has kept, such as a message that it had taken in and not dealt with.
+    Note(u128),
     /// A file of the row to this end of a link, with its place in the row.
     Row(Wire, Side, u64, Kind),
 }
@@ -74,7 +74,7 @@ impl Entry {
             return Some(Self::Opening(wire));
         }
         if rest == ".again" {
-            return Some(Self::Requeued(wire.0));
+            return Some(Self::Note(wire.0));
         }
         let side = match rest.get(..2)? {
             "-a" => Side::Callee,
@@ -96,7 +96,7 @@ impl fmt::Display for Entry {
         match *self {
             Self::Opening(wire) => write!(f, "{:032x}.open", wire.0),
             Self::Kept(wire, side) => write!(f, "{:032x}-{}.kept", wire.0, side.letter()),
-            Self::Requeued(order) => write!(f, "{order:032x}.again"),
+            Self::Note(order) => write!(f, "{order:032x}.again"),
             Self::Row(wire, side, place, kind) => {
                 write!(f, "{:032x}-{}-{place:016x}", wire.0, side.letter())?;
                 f.write_str(kind.ending())
@@ -129,7 +129,7 @@ mod tests {
             Entry::Row(wire, Side::Callee, u64::MAX, Kind::End),
             Entry::Row(wire, Side::Callee, 7, Kind::Asleep),
             Entry::Kept(wire, Side::Callee),
-            Entry::Requeued(7),
+            Entry::Note(7),
         ];
         for entry in entries {
             let name = entry.to_string();

@@ -9,7 +9,7 @@ use std::time::Duration;
 use ipcm_core::{Clock, Instant};
 
 use super::entry::{Entry, Side, Wire};
-use super::kept::{self, Kept};
+use super::kept::Kept;
 use super::opening::{LONGEST, Opening};
 use super::row::is_passing;
 use crate::clock::Monotonic;
@@ -71,7 +71,7 @@ impl Incoming {
         while let Some(&(wire, side)) = self.queue.front() {
             let path = |entry: Entry| mailbox.join(entry.to_string());
             let (kept, opening) = (path(Entry::Kept(wire, side)), path(Entry::Opening(wire)));
-            let first = match read(&kept, u64::MAX, kept::parse::<Kept>) {
+            let first = match read(&kept, u64::MAX, Kept::parse) {
                 Ok(None) => read(&opening, LONGEST as u64, Opening::parse)
                     .map(|opening| opening.map(|opening| Kept::new(&opening, (0, 0), Vec::new()))),
                 first => first,

@@ -20,6 +20,7 @@
 //!   LINK-to-NUMBER.asleep        the life at the other end is suspended; the next one goes on behind this
 //!   LINK-to.kept                 what a suspended life has left of a link for the next
 //!   NUMBER.again                 a message that was put back for the next life
+//!   hello                        what a member that is suspended says of itself to those who connect meanwhile
 //!   .LINK-to                     a packet that is still being written
 //!   .LINK-to.end                 the last of a row, made by the caller in its own mailbox before the link begins: the
 //!                                end takes no more than a name then, where the disk is full and descriptors have run out

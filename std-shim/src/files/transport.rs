@@ -16,15 +16,16 @@ use std::time::Duration;
 use std::{fs, io};
 
 use ipcm_core::transport::{
-    Capabilities, ConnectError, Parting, PeerStatus, Progress, SuspendError, Transport, TransportEvent,
+    Capabilities, ConnectError, Parting, PeerState, PeerStatus, Progress, SuspendError, Transport,
+    TransportEvent,
 };
-use ipcm_core::{Clock, Incarnation, Instant, LinkId, Message, time};
+use ipcm_core::{Clock, Incarnation, Instant, LinkId, time};
 
 use super::alarm::{Alarm, Found};
 use super::connection::{self, Connection};
 use super::entry::{Entry, Side, Wire};
 use super::incoming::{BACKLOG, Incoming};
-use super::kept::{self, Before, Kept, Requeued};
+use super::kept::{Before, Kept};
 use super::links::Links;
 use super::opening::Opening;
 use super::row;
@@ -68,8 +69,10 @@ pub struct FilesTransport {
     looked: Instant,
     /// Links that were begun by this member.
     begun: u128,
-    /// Messages that were put back by this life.
-    requeued: u128,
+    /// What this life has kept for the next one.
+    notes: u128,
+    /// What this member says of itself at the beginning of a link, for those who connect while it is suspended.
+    hello: Vec<u8>,
 }
 
 impl FilesTransport {
@@ -94,7 +97,8 @@ impl FilesTransport {
             interval: LOOK,
             looked: Monotonic.now(),
             begun: 0,
-            requeued: 0,
+            notes: 0,
+            hello: Vec::new(),
             alarm,
             mailbox,
             membership,
@@ -109,6 +113,11 @@ impl FilesTransport {
     /// Looks for peers that often where there is no watch, and at least every 50 ms.
     pub(crate) fn set_interval(&mut self, interval: Duration) {
         self.interval = interval.clamp(Duration::from_millis(1), LOOK);
+    }
+
+    /// Says what this member says of itself at the beginning of a link.
+    pub(crate) fn set_hello(&mut self, hello: Vec<u8>) {
+        self.hello = hello;
     }
 
     /// A descriptor that is readable when there is something to take in.
@@ -179,8 +188,14 @@ impl FilesTransport {
             connection.forget();
             return Err(failed(error));
         }
+        let mut status = news::status(&record);
+        if let Some(terms) = self.find_terms(&connection, &record).map_err(news::bus_error)? {
+            // It is heard like a peer that is there, and then falls asleep.
+            status.state = PeerState::Active;
+            connection.hear_first(terms);
+        }
         self.links.insert(connection);
-        Ok(news::status(&record))
+        Ok(status)
     }
 
     /// One end of a link, as it was left or as it begins.
@@ -220,6 +235,10 @@ impl Transport for FilesTransport {
         self.links.insert(connection);
         self.show_more();
         true
+    }
+
+    fn spent(&self, link: LinkId) -> u64 {
+        self.links.get(link).map_or(0, |connection| connection.spent)
     }
 
     fn reject(&mut self) {
@@ -325,7 +344,17 @@ impl Transport for FilesTransport {
 
     fn suspend(&mut self, until: Instant, links: Vec<Parting>) -> Result<(), SuspendError> {
         let left = self.leave(news::to_wall(until), links);
-        left.map_err(|error| SuspendError::Bus(news::with_sources(&error)))
+        left.map_err(|error| suspend_error(&error))
+    }
+
+    fn keep(&mut self, note: &[u8]) -> Result<(), SuspendError> {
+        let kept = self.keep_note(note);
+        kept.map_err(|error| suspend_error(&self.dir().error("keeping something for the next life", error)))
+    }
+
+    fn take_kept(&mut self) -> Result<Vec<Vec<u8>>, SuspendError> {
+        let taken = self.take_notes();
+        taken.map_err(|error| suspend_error(&self.dir().error("taking up what was kept", error)))
     }
 
     fn find(&mut self, peer: &str) -> Result<Option<PeerStatus>, ConnectError> {
@@ -363,4 +392,8 @@ impl Drop for FilesTransport {
             self.refuse_all();
         }
     }
+}
+
+fn suspend_error(error: &BusError) -> SuspendError {
+    SuspendError::Bus(news::with_sources(error))
 }

@@ -55,6 +55,7 @@ impl HandleBuilder {
         Handle {
             settings: self,
             joined: None,
+            brought: 0,
             #[cfg(target_os = "linux")]
             bus: None,
         }
@@ -63,6 +64,6 @@ impl HandleBuilder {
     #[cfg(target_os = "linux")]
     /// The handle, which owns its bus: dropping it leaves the bus and then ends it.
     pub fn build_with_bus(self, bus: Bus) -> Handle {
-        Handle { settings: self, joined: None, bus: Some(bus) }
+        Handle { settings: self, joined: None, brought: 0, bus: Some(bus) }
     }
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ipcm_core::body::DecodeError;
-use ipcm_core::{CallError, Client, Clock, Instant, RemoteErrorKind, ReplyToken, SendError};
+use ipcm_core::transport::SuspendError;
+use ipcm_core::{CallError, Client, Clock, Instant, Message, RemoteErrorKind, ReplyToken, SendError};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -80,6 +81,16 @@ impl<'c> Context<'c> {
     /// As for [`Handle::try_send`](crate::Handle::try_send).
     pub fn try_send(&mut self, peer: &str, payload: &(impl Serialize + ?Sized)) -> Result<(), SendError> {
         self.client.try_send(peer, &mut |out, limit| out.encode(payload, limit))
+    }
+
+    /// Puts a message that the service has taken in, and will not deal with, back for its next life: see
+    /// [`Stopper::suspend`](crate::Stopper::suspend).
+    ///
+    /// # Errors
+    ///
+    /// [`SuspendError::Unsupported`] on Unix sockets.
+    pub fn requeue_message(&mut self, message: &Message) -> Result<(), SuspendError> {
+        self.client.requeue_message(message)
     }
 
     /// Ends the service after the present request.

@@ -160,6 +160,9 @@ impl Service {
         let can_suspend = client.transport().capabilities().suspend;
         let stop = Stopper { wish: Arc::new(Wish { can_suspend, ..Wish::default() }), waker: waker.clone() };
         let mut service = ipcm_core::Service::new(client);
+        if self.life == joining::Life::Next {
+            service.client_mut().take_up_links();
+        }
         if let Some(start) = self.on_start {
             let mut context = Context::new(service.client_mut(), &stop);
             start(&mut context).map_err(|source| ServiceError::Start { name: self.name, source })?;
@@ -182,6 +185,9 @@ impl Running {
     }
 
     pub(super) fn serve(mut self) -> Result<(), ServiceError> {
+        // What has come by now, from a former life or during the start, is not waited for.
+        let now = self.service.client().now();
+        self.service.turn(Some(now), &mut self.handler);
         let ended = loop {
             if self.handler.stop.is_stopped() || self.service.client().is_terminated() {
                 break Ok(());
@@ -198,7 +204,9 @@ impl Running {
         let client = self.service.client_mut();
         if let Some(&expiry) = self.handler.stop.wish.expiry.get() {
             let name = client.endpoint().name().to_string();
-            let suspended = joining::suspend(self.service.into_client(), expiry);
+            let client = self.service.into_client();
+            let until = client.now() + expiry;
+            let suspended = client.suspend(until);
             return suspended.map_err(|source| ServiceError::Suspend { name, source });
         }
         let deadline = client.now() + LAST_WORDS;

@@ -284,7 +284,7 @@ fn call(info: &Info, service: &str, lines: &Receiver<String>) {
             "starve" => {
                 let mut other = Handle::new(info, service);
                 other.join().expect("the bus is there");
-                let hoard = Hoard::but(0);
+                let hoard = Hoard::of_all();
                 let short = obedient::SHORT;
                 say(&format!("{:?}", handle.sync_request::<u64>(service, &Ask::Number(number), short)));
                 say(&format!("{:?}", other.sync_request::<u64>(service, &Ask::Number(number), AMPLE)));

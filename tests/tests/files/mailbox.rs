@@ -91,6 +91,32 @@ fn what_waits_for_a_caller_that_does_not_read_is_bounded() {
     drop(service);
 }
 
+/// A listing that was under way when both came need not have the first of them. Here nothing tells of it either.
+///
+/// Clause B3.
+#[test]
+fn a_packet_that_is_seen_before_its_opening_is_not_lost() {
+    let _watchdog = within(30);
+    let bus = bus!();
+    let _service = Peer::obedient(bus.info(), "service");
+    let mut idle = Handle::builder(bus.info(), "service").name("me").build();
+    idle.join().unwrap();
+    assert_eq!(idle.sync_request("service", &Ask::Number(1), AMPLE), Ok(1u64));
+    let (service, me) = (raw::record(&bus, "service"), raw::record(&bus, "me").incarnation());
+    let hello = RawLink::call(bus.info(), &service, "me", me).take_output();
+    let (theirs, own) = (wire::mailbox(bus.info(), service.incarnation()), wire::mailbox(bus.info(), me));
+    let link = format!("{:032x}", me.as_bits() ^ 1);
+    // It is not moved there, which would be told.
+    fs::write(theirs.join(format!("{link}.open")), format!("{0:032x} {0:032x} me", me.as_bits())).unwrap();
+    let (draft, packet) = (theirs.join(".draft"), theirs.join(format!("{link}-a-{:016x}", 0)));
+    fs::write(&draft, hello).unwrap();
+    fs::rename(draft, packet).unwrap();
+    let answer = own.join(format!("{link}-c-{:016x}", 0));
+    while !answer.exists() {
+        std::thread::yield_now();
+    }
+}
+
 /// Fault X6. Clause A4.
 #[test]
 fn the_mailbox_of_a_dead_peer_goes_with_the_next_life_of_its_name() {

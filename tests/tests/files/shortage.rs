@@ -162,7 +162,8 @@ fn a_directory_that_vanishes_ends_the_calls_on_it() {
             service.expect("failed: the bus of the service \"service\" is gone");
         }
         if let Some(service) = thread {
-            assert!(service.stop().is_err());
+            // It has seen that its bus is gone, or was told to stop before it looked.
+            let _ = service.stop();
         }
         drop(bus);
     }

@@ -3,14 +3,16 @@
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use ipcm::{Handle, JoinError, PeerState, Service, SuspendError};
-use ipcm_core::{CallError, GoneReason, RemoteErrorKind, RequestError, SendError};
+use ipcm::{Bus, BusError, Handle, Info, JoinError, PeerState, Service, SuspendError};
+use ipcm_core::{
+    CallError, Config, GoneReason, Incarnation, Message, RemoteErrorKind, RequestError, SendError,
+};
 use ipcm_tests::obedient::SHORT;
-use ipcm_tests::{AMPLE, Ask, Peer, bus, obedient, within};
+use ipcm_tests::{AMPLE, Ask, Peer, bus, obedient, raw, transport, wire, within};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-fn named(bus: &ipcm::Bus, name: &str) -> Handle {
+fn named(bus: &Bus, name: &str) -> Handle {
     Handle::builder(bus.info(), "nobody").name(name).build()
 }
 
@@ -167,6 +169,7 @@ fn a_message_that_is_put_back_comes_again_before_all_others() {
     sleeper.suspend(HOUR).unwrap();
     sender.send_message("sleeper", &9u64, AMPLE).unwrap();
     sleeper.reconnect().unwrap();
+    assert!(sleeper.poll(None).unwrap() >= 2, "they are there already");
     let came = sleeper.messages();
     assert_eq!(came[..2], [messages[0].clone(), first]);
     let rest = came[2..].iter().map(|message| message.decode::<u64>().unwrap());
@@ -274,6 +277,179 @@ fn two_peers_that_are_suspended_in_turn_lose_nothing() {
     assert_eq!(numbers(&mut one, 1), [3]);
 }
 
+/// One that is connected to for the first time while it sleeps is given no more than it takes.
+///
+/// Clause A6. Clause B4. Clause B5.
+#[test]
+fn a_suspended_peer_that_takes_little_is_sent_no_more_than_that() {
+    let _watchdog = within(30);
+    let bus = bus!();
+    let mut config = Config::default();
+    (config.window, config.body_limit) = (2000, 500);
+    let sleeper = || Handle::builder(bus.info(), "nobody").name("sleeper").config(config.clone()).build();
+    let mut asleep = sleeper();
+    asleep.join().unwrap();
+    asleep.suspend(HOUR).unwrap();
+    let mut sender = named(&bus, "sender");
+    sender.send_message("sleeper", &0u64, AMPLE).unwrap();
+    let too_large = sender.try_send("sleeper", &vec![1u8; 1000]).unwrap_err();
+    assert_eq!(too_large, SendError::TooLarge { peer: "sleeper".into(), limit: 500 });
+    let mut accepted = 1u64;
+    while sender.try_send("sleeper", &accepted).is_ok() {
+        accepted += 1;
+    }
+    assert!((5..50).contains(&accepted), "{accepted}");
+    let mut awake = sleeper();
+    awake.reconnect().unwrap();
+    assert_eq!(numbers(&mut awake, accepted as usize), (0..accepted).collect::<Vec<_>>());
+    assert_eq!(awake.join().unwrap().client().endpoint().counters().violations, 0);
+    while sender.try_send("sleeper", &accepted).is_err() {
+        for handle in [&mut awake, &mut sender] {
+            handle.poll(Duration::ZERO).unwrap();
+        }
+    }
+    assert_eq!(numbers(&mut awake, 1), [accepted]);
+}
+
+/// Clause A6. Clause B4.
+#[test]
+fn what_all_lives_of_a_sender_have_waiting_is_bounded() {
+    let _watchdog = within(60);
+    let bus = bus!();
+    let mut service = Peer::obedient(bus.info(), "service");
+    let mailbox = wire::mailbox(bus.info(), raw::record(&bus, "service").incarnation());
+    let mut sender = named(&bus, "sender");
+    assert_eq!(sender.sync_request("service", &Ask::Number(1), AMPLE), Ok(1u64));
+    service.pause();
+    let mut accepted = 0u64;
+    for _ in 0..4 {
+        while sender.try_send("service", &accepted).is_ok() {
+            accepted += 1;
+        }
+        sender.suspend(HOUR).unwrap();
+        sender.reconnect().unwrap();
+        while sender.poll(Duration::ZERO).unwrap() > 0 {}
+    }
+    assert!((5_000..20_000).contains(&accepted), "{accepted}");
+    // At each of the suspensions, what had not left follows, and the word of it.
+    let files = std::fs::read_dir(&mailbox).unwrap().count();
+    assert!(files < 256 + 60, "{files} files");
+    service.resume();
+    let messages: Vec<u64> = sender.sync_request("service", &Ask::Messages, AMPLE).unwrap();
+    assert!(messages.into_iter().eq(0..accepted), "not what was accepted, or not in order");
+}
+
+/// Nobody is left, not even one who owns the bus.
+///
+/// Clause A6. Clause A1.
+#[test]
+fn a_persistent_bus_keeps_what_was_sent_when_nobody_is_there() {
+    let _watchdog = within(30);
+    let parent = tempfile::tempdir().unwrap();
+    let info = Info::new(transport!(), parent.path().join("bus")).unwrap();
+    drop(Bus::builder().transport(transport!()).path(info.route()).guard(false).create().unwrap());
+    let mut service = Peer::start("suspend", &info, "service");
+    service.expect("suspended");
+    let mut sender = Peer::start("call", &info, "service");
+    for number in 0..10 {
+        sender.tell(&format!("message {number}"));
+        sender.expect("sent");
+    }
+    sender.kill();
+    drop((sender, service));
+    let bus = Bus::open(&info).unwrap();
+    assert_eq!(bus.peers().unwrap().len(), 1, "the one that sleeps");
+    assert!(matches!(Bus::remove(&info), Err(BusError::InUse { .. })));
+    let mut next = named(&bus, "service");
+    next.reconnect().unwrap();
+    assert_eq!(numbers(&mut next, 10), (0..10).collect::<Vec<_>>());
+    drop(next);
+    Bus::remove(&info).unwrap();
+}
+
+/// It cannot leave, and it does not stand still.
+///
+/// Clause A9.
+#[test]
+fn a_shutdown_does_not_wait_for_a_service_that_is_suspended() {
+    let _watchdog = within(30);
+    let bus = bus!();
+    let route = bus.info().route().to_owned();
+    obedient::service(bus.info(), "service", || {}).spawn().unwrap().suspend(HOUR).unwrap();
+    let report = bus.shutdown(HOUR).unwrap();
+    assert_eq!(report.stuck, [""; 0]);
+    assert!(!route.exists());
+}
+
+/// Has the wall clock jump, as seen by those who look at this suspension: it ends so much later, or earlier.
+fn jump(bus: &Bus, name: &str, hours: i64) {
+    let file = bus.info().route().join(format!("{name}.peer"));
+    let record = std::fs::read_to_string(&file).unwrap();
+    let line = record.lines().find(|line| line.starts_with("suspended ")).unwrap();
+    let until: u64 = line["suspended ".len()..].parse().unwrap();
+    let moved = until.saturating_add_signed(hours * 3600 * 1_000_000);
+    let draft = bus.info().route().join(".jump.new");
+    std::fs::write(&draft, record.replace(line, &format!("suspended {moved}"))).unwrap();
+    std::fs::rename(draft, file).unwrap();
+}
+
+/// Clause D4. Clause A6. Fault X21.
+#[test]
+fn a_jump_of_the_wall_clock_does_not_prolong_a_wait_for_a_suspended_peer() {
+    let _watchdog = within(30);
+    let bus = bus!();
+    let service = obedient::service(bus.info(), "service", || {}).spawn().unwrap();
+    let mut handle = Handle::new(bus.info(), "service");
+    assert_eq!(handle.sync_request("service", &Ask::Number(1), AMPLE), Ok(1u64));
+    service.suspend(Duration::from_secs(1)).unwrap();
+    let id = handle.send_request("service", &Ask::Number(2), None).unwrap();
+    jump(&bus, "service", 2);
+    let reason = GoneReason::SuspensionExpired;
+    let ended = handle.await_response(id, None).unwrap_err();
+    assert_eq!(ended, RequestError::PeerGone { peer: "service".into(), reason });
+}
+
+/// Clause D4. Clause A4. Fault X21: those who look now see it as over, and those who wait are told when another has come.
+#[test]
+fn a_jump_of_the_wall_clock_beyond_a_suspension_frees_the_name() {
+    let _watchdog = within(30);
+    let bus = bus!();
+    let service = obedient::service(bus.info(), "service", || {}).spawn().unwrap();
+    let mut handle = Handle::new(bus.info(), "service");
+    assert_eq!(handle.sync_request("service", &Ask::Number(1), AMPLE), Ok(1u64));
+    service.suspend(HOUR).unwrap();
+    let id = handle.send_request("service", &Ask::Number(2), None).unwrap();
+    jump(&bus, "service", -2);
+    assert!(!bus.peer_exists("service").unwrap());
+    let late = named(&bus, "service").reconnect().map(|_| ()).unwrap_err();
+    assert!(matches!(late, JoinError::NotSuspended { .. }), "{late}");
+    let _other = Service::echo(bus.info(), "service").spawn().unwrap();
+    assert!(raw::is_gone(&handle.await_response(id, None)));
+    assert_eq!(handle.sync_request("service", &5u64, AMPLE), Ok(5u64));
+}
+
+/// Clause A6.
+#[test]
+fn a_service_puts_messages_back_that_it_does_not_deal_with() {
+    let _watchdog = within(30);
+    let bus = bus!();
+    let (send, came) = channel();
+    let service = Service::new(bus.info(), "service").on_message(move |context, message| {
+        context.requeue_message(&message).unwrap();
+        send.send(message).unwrap();
+    });
+    let service = service.spawn().unwrap();
+    let mut sender = named(&bus, "sender");
+    for number in 0..3u64 {
+        sender.send_message("service", &number, AMPLE).unwrap();
+    }
+    let messages: Vec<Message> = came.iter().take(3).collect();
+    service.suspend(HOUR).unwrap();
+    let mut next = named(&bus, "service");
+    next.reconnect().unwrap();
+    assert_eq!(next.messages(), messages);
+}
+
 /// Clause A6.
 #[test]
 fn a_socket_bus_says_that_it_cannot() {
@@ -281,6 +457,11 @@ fn a_socket_bus_says_that_it_cannot() {
     let bus = ipcm::Bus::spawn().unwrap();
     let mut handle = Handle::new(bus.info(), "service");
     assert_eq!(handle.suspend(HOUR), Err(SuspendError::Unsupported));
+    let name = || "x".into();
+    let (incarnation, content) = (Incarnation::from_bits(1), Vec::new());
+    let message =
+        Message { from: name(), to: name(), incarnation, sequence: 1, broadcast: false, stamp: 0, content };
+    assert_eq!(handle.requeue_message(&message), Err(SuspendError::Unsupported));
     let service = Service::echo(bus.info(), "service").spawn().unwrap();
     assert_eq!(service.stopper().suspend(HOUR), Err(SuspendError::Unsupported));
     assert_eq!(handle.sync_request("service", &1u64, AMPLE), Ok(1u64));

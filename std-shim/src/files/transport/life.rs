@@ -42,7 +42,7 @@ impl FilesTransport {
     }
 
     /// What the bus knows of the peer of a link, if that lives in the mailbox of the link.
-    fn find_life(&self, connection: &Connection) -> Result<Option<PeerRecord>, BusError> {
+    pub(super) fn find_life(&self, connection: &Connection) -> Result<Option<PeerRecord>, BusError> {
         let lives = |record: &PeerRecord| record.mailbox() == Some(connection.peer.mailbox);
         Ok(self.dir().lookup(&connection.peer.name)?.filter(lives))
     }

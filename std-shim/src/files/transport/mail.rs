@@ -25,7 +25,7 @@ impl FilesTransport {
         match entry {
             Entry::Opening(wire) => self.take_incoming((wire, Side::Callee), false),
             Entry::Kept(wire, side) => self.take_incoming((wire, side), true),
-            Entry::Requeued(_) => {}
+            Entry::Note(_) => {}
             Entry::Row(wire, side, place, _) => match self.links.find((wire, side)) {
                 Some(link) => {
                     if let Some(connection) = self.links.get_mut(link) {

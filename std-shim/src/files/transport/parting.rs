@@ -2,33 +2,29 @@
 
 use super::*;
 
+/// The file of a mailbox whose owner is suspended that has its hello.
+const TERMS: &str = "hello";
+
 impl FilesTransport {
-    /// Takes up what a former life has left: the messages that it has put back, in order. The links come of themselves.
-    ///
-    /// # Errors
-    ///
-    /// What the file system says. Those that were not taken are still there.
-    pub(crate) fn take_over(&mut self) -> io::Result<Vec<Message>> {
+    /// Takes the notes that a former life has kept, in order.
+    pub(super) fn take_notes(&mut self) -> io::Result<Vec<Vec<u8>>> {
         let entries = mail::list(&self.mailbox)?;
-        let requeued = entries.iter().filter(|entry| matches!(entry, Entry::Requeued(_)));
-        let paths: Vec<_> = requeued.map(|entry| self.mailbox.join(entry.to_string())).collect();
-        let mut messages = Vec::new();
-        for path in &paths {
-            messages.extend(kept::parse::<Requeued>(&fs::read(path)?).map(Message::from));
-        }
+        let notes = entries.iter().filter(|entry| matches!(entry, Entry::Note(_)));
+        let paths: Vec<_> = notes.map(|entry| self.mailbox.join(entry.to_string())).collect();
+        let notes = paths.iter().map(fs::read).collect::<io::Result<_>>()?;
         // All of them, or none.
         self.membership.take_over();
         paths.iter().for_each(|path| drop(fs::remove_file(path)));
-        Ok(messages)
+        Ok(notes)
     }
 
-    /// Puts a message back for the next life of this member.
-    pub(crate) fn requeue(&mut self, message: &Message) -> io::Result<()> {
-        self.requeued += 1;
-        self.keep(Entry::Requeued(self.requeued), &kept::to_bytes(&Requeued::from(message)))
+    /// Keeps a note for the next life of this member.
+    pub(super) fn keep_note(&mut self, note: &[u8]) -> io::Result<()> {
+        self.notes += 1;
+        self.put(Entry::Note(self.notes), note)
     }
 
-    fn keep(&self, entry: Entry, bytes: &[u8]) -> io::Result<()> {
+    fn put(&self, entry: Entry, bytes: &[u8]) -> io::Result<()> {
         let path = |name: String| self.mailbox.join(name);
         row::put(&path(format!(".{entry}")), &path(entry.to_string()), bytes, self.durable)
     }
@@ -60,13 +56,21 @@ impl FilesTransport {
             self.links.put(connection);
             kept.map_err(|error| failed(self, error))?;
         }
+        self.keep_terms().map_err(|error| failed(self, error))?;
         self.membership.suspend(until)?;
         self.links = Links::default();
         Ok(())
     }
 
+    /// Leaves its own hello in the mailbox, for those who connect meanwhile: it says how much this member takes.
+    fn keep_terms(&self) -> io::Result<()> {
+        let path = |name: &str| self.mailbox.join(name);
+        row::put(&path(&format!(".{TERMS}")), &path(TERMS), &self.hello, self.durable)
+    }
+
     fn keep_parting(&self, connection: &mut Connection, parting: Parting, until: u64) -> io::Result<()> {
-        let Parting { unsent, hello, partial, asleep, .. } = parting;
+        let Parting { unsent, hello, partial, asleep, spent, .. } = parting;
+        connection.spent = spent;
         let asleep = asleep.map(|until| Before::Asleep(news::to_wall(until)));
         // The beginning of a frame is that of the life which is to come, if the last one has ended.
         let before = [Some(Before::Bytes(hello)), asleep, Some(Before::Bytes(partial))];
@@ -84,6 +88,21 @@ impl FilesTransport {
     ) -> io::Result<()> {
         let entry = Entry::Kept(connection.wire, connection.side);
         let kept = connection.leave(unsent, before, until)?;
-        self.keep(entry, &kept::to_bytes(&kept))
+        self.put(entry, &kept.to_bytes())
+    }
+
+    /// What a caller hears first on a link to a suspended peer: the hello of the life that has left, and that it has.
+    /// `None` if the peer is not suspended, or not any more.
+    pub(super) fn find_terms(
+        &self,
+        connection: &Connection,
+        record: &PeerRecord,
+    ) -> Result<Option<[Before; 2]>, BusError> {
+        let Some(until) = record.suspended() else { return Ok(None) };
+        let Ok(hello) = fs::read(connection.path.join(TERMS)) else { return Ok(None) };
+        // It may be that of another life by now.
+        let again = self.find_life(connection)?;
+        let is_same = again.is_some_and(|again| again.incarnation() == record.incarnation());
+        Ok((is_same && !hello.is_empty()).then_some([Before::Bytes(hello), Before::Asleep(until)]))
     }
 }
