@@ -224,6 +224,20 @@ impl Network {
         client
     }
 
+    /// Whether a member has this name, active or suspended.
+    pub fn has(&self, name: &str) -> bool {
+        let mut net = self.net.borrow_mut();
+        net.expire(self.now.get());
+        net.members.contains_key(name)
+    }
+
+    /// Whether the member of this name is suspended.
+    pub fn is_suspended(&self, name: &str) -> bool {
+        let mut net = self.net.borrow_mut();
+        net.expire(self.now.get());
+        net.members.get(name).is_some_and(|member| member.suspended.is_some())
+    }
+
     /// Ends a member as SIGKILL would: what it had sent arrives, then its links end.
     pub fn kill(&self, name: &str) {
         let mut net = self.net.borrow_mut();

@@ -54,6 +54,21 @@ impl BusTransport {
         joining::join(info, name, kind, config, Life::First)
     }
 
+    /// Joins the bus in the place of a suspended member of this name, as [`Handle::reconnect`](crate::Handle::reconnect)
+    /// does.
+    ///
+    /// # Errors
+    ///
+    /// [`JoinError::NotSuspended`] if there is no such member; else why the bus would not have it.
+    pub fn rejoin(
+        info: &Info,
+        name: &str,
+        kind: PeerKind,
+        config: Config,
+    ) -> Result<Client<Self, Monotonic>, JoinError> {
+        joining::join(info, name, kind, config, Life::Next)
+    }
+
     /// What the bus knows of this member.
     pub fn record(&self) -> &PeerRecord {
         each!(self, transport => transport.record())
@@ -147,7 +162,7 @@ impl Transport for BusTransport {
     }
 
     fn packet(&self, link: LinkId) -> usize {
-        each!(self, transport => transport.packet(link))
+        each!(self, transport => transport.packet(link)).max(Self::PACKET)
     }
 
     fn room(&mut self, link: LinkId, len: usize) -> Option<&mut [u8]> {

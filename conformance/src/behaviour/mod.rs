@@ -1,0 +1,8 @@
+//! What handles, services and messages come to on a transport: the drivers of the core over it.
+
+pub mod calls;
+pub mod ends;
+pub mod messages;
+pub mod services;
+pub mod sizes;
+pub mod strangers;

@@ -1,0 +1,144 @@
+//! Members that break the protocol, lie, flood, or say nothing: nobody else is disturbed.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use ipcm_core::transport::{Progress, Transport};
+use ipcm_core::{Event, GoneReason, Input, Refusal, RequestError};
+
+use crate::ground::Ground;
+use crate::pattern::pattern;
+use crate::raw::Raw;
+use crate::rogue::Rogue;
+use crate::stage::Stage;
+
+/// Clause B6. Faults X8, X9.
+pub fn junk_cuts_its_link_and_is_counted_and_nobody_else_is_disturbed<G: Ground>() {
+    let mut stage = Stage::<G>::pair();
+    let length_of_4_gib = [&[0xff; 4][..], &[2], &[0; 27]].concat();
+    let junk: [(&str, Vec<u8>); 5] = [
+        ("zeros", vec![0; 64]),
+        ("noise", pattern(99, 5000)),
+        ("a length of 4 GiB", length_of_4_gib),
+        ("a flood of tiny frames", [16u32.to_le_bytes().to_vec(), vec![1; 12]].concat().repeat(500)),
+        ("a frame of no known kind", [&32u32.to_le_bytes()[..], &[2, 200], &[0; 26]].concat()),
+    ];
+    for (what, bytes) in junk {
+        let mut raw = Raw::join(&mut stage.ground, "raw");
+        let (link, _) = raw.connect("echo");
+        let before = violations(&stage);
+        raw.say(link, &bytes);
+        stage.until("junk is counted", |stage| violations(stage) == before + 1);
+        // Its link is cut.
+        stage.settle();
+        raw.hear_out(link);
+        stage.call(0, what.as_bytes());
+    }
+}
+
+/// Clause B6. Faults X8, X16: half a hello, and then nothing more.
+pub fn one_who_dies_in_the_middle_of_its_first_words_disturbs_nobody<G: Ground>() {
+    let mut stage = Stage::<G>::pair();
+    for len in [16, 20, 40] {
+        let mut raw = Raw::join(&mut stage.ground, "raw");
+        let (link, _) = raw.connect("echo");
+        // A frame of 64 bytes, up to here.
+        let frame = [&64u32.to_le_bytes()[..], &[1, 1], &[0; 58]].concat();
+        raw.say(link, &frame[..len]);
+        stage.settle();
+        stage.ground.crash(raw.member);
+        stage.settle();
+        stage.call(0, b"still there");
+    }
+    assert_eq!(violations(&stage), 0, "to die is no offence");
+}
+
+/// Fault X9.
+pub fn those_who_connect_and_say_nothing_disturb_nobody<G: Ground>() {
+    let mut stage = Stage::<G>::pair();
+    let mut raw = Raw::join(&mut stage.ground, "raw");
+    let links: Vec<_> = (0..50).map(|_| raw.connect("echo").0).collect();
+    for _ in 0..5 {
+        stage.call(0, b"still there");
+    }
+    links.into_iter().for_each(|link| raw.transport().close(link));
+    stage.settle();
+    stage.call(0, b"still there");
+}
+
+/// Clauses D3, D1. Fault X13.
+pub fn an_answer_that_is_given_twice_counts_once_and_disturbs_nothing<G: Ground>() {
+    let mut stage = Stage::<G>::pair();
+    let mut rogue = Rogue::new(Raw::join(&mut stage.ground, "rogue"));
+    let waiting = stage.ask(0, "echo", b"d", None);
+    let id = stage.until_some("a request to the rogue can be sent", |stage| {
+        rogue.step();
+        let client = stage.askers[0].client_mut();
+        client.try_request("rogue", None, &mut |out, limit| out.append(b"once", limit)).ok()
+    });
+    stage.until("the request comes", |_| {
+        rogue.step();
+        !rogue.asked.is_empty()
+    });
+    rogue.answer_twice(b"twice");
+    assert_eq!(stage.end(0, id).as_deref(), Ok(&b"twice"[..]));
+    stage.until("the second answer is counted", |stage| {
+        stage.askers[0].client().endpoint().counters().stray_responses == 1
+    });
+    assert!(stage.askers[0].client().endpoint().is_pending(waiting), "another call is as it was");
+    assert!(stage.services[0].answer_one());
+    assert_eq!(stage.end(0, waiting).as_deref(), Ok(&b"d"[..]));
+}
+
+/// Clause B1. Fault X23.
+pub fn one_who_says_that_it_is_another_is_not_let_in<G: Ground>() {
+    let mut stage = Stage::<G>::pair();
+    let raw = Raw::join(&mut stage.ground, "liar");
+    let life = raw.incarnation();
+    let mut liar = Rogue::named(raw, "asker", life);
+    let link = liar.call("echo");
+    let mut heard = Vec::new();
+    stage.until("the liar is cut off", |stage| {
+        stage.step();
+        liar.raw.wait(core::time::Duration::ZERO);
+        liar.raw.take_ready(link) && is_over(liar.raw.receive(link, &mut heard))
+    });
+    // It was told why: the endpoint that takes that in gives up.
+    let mut input = Input::new(&heard);
+    let now = liar.raw.now();
+    while liar.endpoint.poll_input(now, link, &mut input).is_some() {}
+    let closed = core::iter::from_fn(|| liar.endpoint.poll_event(now)).find_map(|event| match event {
+        Event::Closed { reason, .. } => Some(reason),
+        _ => None,
+    });
+    assert_eq!(closed, Some(GoneReason::Refused(Refusal::Identity)));
+    stage.call(0, b"the real one is served");
+}
+
+/// Clause B6: one whose peer breaks the protocol is told so.
+pub fn a_request_to_one_who_breaks_the_protocol_ends<G: Ground>() {
+    let mut stage = Stage::<G>::pair();
+    let mut rogue = Rogue::new(Raw::join(&mut stage.ground, "rogue"));
+    let id = stage.until_some("a request to the rogue can be sent", |stage| {
+        rogue.step();
+        let client = stage.askers[0].client_mut();
+        client.try_request("rogue", None, &mut |out, limit| out.append(b"speak", limit)).ok()
+    });
+    stage.until("the request comes", |_| {
+        rogue.step();
+        !rogue.asked.is_empty()
+    });
+    rogue.babble(&[0; 64]);
+    let ended = stage.end(0, id);
+    let is_cut = matches!(ended, Err(RequestError::PeerGone { reason: GoneReason::Protocol(_), .. }));
+    assert!(is_cut, "{ended:?}");
+    stage.call(0, b"and the others are reached");
+}
+
+fn violations<G: Ground>(stage: &Stage<G>) -> u64 {
+    stage.services[0].service.client().endpoint().counters().violations
+}
+
+fn is_over(progress: Progress) -> bool {
+    matches!(progress, Progress::Closed | Progress::Broken)
+}

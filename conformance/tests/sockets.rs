@@ -1,0 +1,5 @@
+//! Unix sockets: members of one process, in several threads where they wait.
+
+mod bus;
+
+ipcm_conformance::conformance_tests!(bus::Sockets);
