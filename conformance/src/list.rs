@@ -196,7 +196,50 @@ impl Check {
     }
 }
 
-/// All checks, on one ground.
+/// All checks, on one ground. They are independent of each other, and in the order in which faults are best looked for.
 pub fn checks<G: Ground>() -> Vec<Check> {
     crate::for_every_check!(conformance_list G)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Nowhere;
+
+    impl Ground for Nowhere {
+        type Transport = ipcm_core::memory::Memory;
+        type Clock = ipcm_core::memory::Clock;
+
+        fn new() -> Self {
+            Self
+        }
+
+        fn join(&mut self, _: &str, _: ipcm_core::Config) -> Option<crate::Member<Self>> {
+            None
+        }
+
+        fn meanwhile(&mut self, _: crate::Act<Self>, _: &mut dyn FnMut()) {}
+    }
+
+    #[test]
+    fn every_check_is_in_the_list() {
+        let sources = [
+            include_str!("contract/links.rs"),
+            include_str!("contract/streams.rs"),
+            include_str!("contract/peers.rs"),
+            include_str!("contract/waits.rs"),
+            include_str!("contract/suspension.rs"),
+            include_str!("behaviour/calls.rs"),
+            include_str!("behaviour/ends.rs"),
+            include_str!("behaviour/messages.rs"),
+            include_str!("behaviour/services.rs"),
+            include_str!("behaviour/sizes.rs"),
+            include_str!("behaviour/strangers.rs"),
+        ];
+        let written = sources.iter().flat_map(|source| source.lines());
+        let written = written.filter_map(|line| line.strip_prefix("pub fn ")?.split('<').next());
+        let listed: Vec<_> = checks::<Nowhere>().iter().map(Check::name).collect();
+        assert_eq!(written.collect::<Vec<_>>(), listed);
+    }
 }

@@ -94,6 +94,17 @@ impl<G: Ground> Raw<G> {
         }
     }
 
+    /// Lets so much time pass, for one to whom nothing comes.
+    #[track_caller]
+    pub(crate) fn idle(&mut self, span: Duration) {
+        let until = self.now() + span;
+        let mut patience = Patience::new(self.now(), "time passes");
+        while self.now() < until {
+            self.wait(until - self.now());
+            patience.spend(self.now());
+        }
+    }
+
     /// Takes the first event of this kind if it has been reported.
     pub(crate) fn take_event(&mut self, is_it: impl Fn(&TransportEvent) -> bool) -> Option<TransportEvent> {
         let at = self.events.iter().position(is_it)?;

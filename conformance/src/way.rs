@@ -13,6 +13,8 @@ use crate::raw::Raw;
 
 /// The least that is sent of a stream that goes on; see [`Transport::send`].
 const LEAST: usize = 16;
+/// Attempts to send on a link that is full before it counts as such.
+const QUIET: u32 = 20;
 
 /// One direction of a link.
 pub(crate) struct Way<'b> {
@@ -50,6 +52,20 @@ impl<'b> Way<'b> {
                 Progress::Blocked => self.is_blocked = true,
                 end => panic!("the link ended as {end:?} after {} bytes", self.sent),
             }
+        }
+    }
+
+    /// Sends until the link is full and stays so: what is on its way may make room for a little more.
+    #[track_caller]
+    pub(crate) fn fill<G: Ground>(&mut self, from: &mut Raw<G>) {
+        let mut patience = Patience::new(from.now(), "a link that nobody receives from blocks");
+        let (mut before, mut quiet) = (usize::MAX, 0);
+        while quiet < QUIET {
+            self.send(from);
+            quiet = if self.sent == before { quiet + 1 } else { 0 };
+            before = self.sent;
+            from.wait(PAUSE);
+            patience.spend(from.now());
         }
     }
 

@@ -1,17 +1,24 @@
-//! The in-memory transport, in virtual time.
+//! The in-memory transport, in virtual time: as it is, and where it makes everything as hard as it may.
 
 use ipcm_conformance::{Act, Ground, Member, conformance_tests};
 use ipcm_core::Config;
-use ipcm_core::memory::{Clock, Memory, Network};
+use ipcm_core::memory::{Clock, Faults, Memory, Network};
+use std::time::Duration;
 
-struct InMemory(Network);
+/// A bus in memory; a hard one delays what it carries, and takes and gives little at a time.
+struct InMemory<const HARD: bool>(Network);
 
-impl Ground for InMemory {
+impl<const HARD: bool> Ground for InMemory<HARD> {
     type Transport = Memory;
     type Clock = Clock;
 
     fn new() -> Self {
-        Self(Network::new())
+        let network = Network::new();
+        if HARD {
+            let delay = Duration::ZERO..Duration::from_millis(2);
+            network.set_faults(Faults { delay, chunk: 61, buffer: 5000, room: 3000 });
+        }
+        Self(network)
     }
 
     fn join(&mut self, name: &str, config: Config) -> Option<Member<Self>> {
@@ -33,4 +40,12 @@ impl Ground for InMemory {
     }
 }
 
-conformance_tests!(InMemory);
+mod plain {
+    use super::*;
+    conformance_tests!(InMemory<false>);
+}
+
+mod hard {
+    use super::*;
+    conformance_tests!(InMemory<true>);
+}

@@ -161,7 +161,7 @@ pub fn await_all_names_each_failure_and_keeps_the_responses<G: Ground>() {
     let failures = vec![(failed, as_asked()), (slow, timed_out())];
     assert_eq!(stage.askers[0].await_all_responses(SHORT), Err(AwaitAllError { failures }));
     assert_eq!(stage.end(0, good).as_deref(), Ok(&b"good"[..]));
-    assert_eq!(stage.askers[0].await_all_responses(None), Ok(()));
+    assert_eq!(stage.askers[0].await_all_responses(BOUNDED), Ok(()));
 }
 
 /// Clause C9.

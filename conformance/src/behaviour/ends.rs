@@ -63,7 +63,9 @@ pub fn an_answer_given_before_the_death_survives_a_send_to_the_dead<G: Ground>()
     stage.crash_service(0);
     stage.askers.push(asker);
     let sent = stage.askers[0].send_message_bytes("echo", b"are you there", BOUNDED);
-    assert_eq!(sent, Err(SendError::NoSuchPeer { peer: "echo".into() }), "there is no other life");
+    // There is no other life; it may have been sent before that was known.
+    let gone = [Ok(()), Err(SendError::NoSuchPeer { peer: "echo".into() })];
+    assert!(gone.contains(&sent), "{sent:?}");
     let response = stage.askers[0].await_response(id, BOUNDED).map(|response| response.bytes().to_vec());
     assert_eq!(response.as_deref(), Ok(&b"answer me"[..]));
 }
@@ -120,6 +122,8 @@ pub fn a_restarted_service_is_reached_by_the_next_request<G: Ground>() {
         stage.until("the request is taken", |stage| !stage.services[0].script.deferred.is_empty());
         stage.crash_service(0);
         stage.add_service("echo", Config::default());
+        // A request that left for the old life before its end was known ends with it.
+        stage.settle();
         stage.call(0, b"to the new");
         assert_eq!(stage.end(0, old), Err(gone()));
         assert_eq!(stage.services[0].bodies(), [b"to the new"]);

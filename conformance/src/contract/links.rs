@@ -1,6 +1,7 @@
 //! How links begin and end, and whom they are with.
 
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use ipcm_core::Incarnation;
 use ipcm_core::transport::{ConnectError, PeerState, Progress, Transport, TransportEvent};
@@ -9,6 +10,9 @@ use crate::ground::Ground;
 use crate::patience::PAUSE;
 use crate::pattern::{assert_same, pattern};
 use crate::raw::{Linked, Raw};
+
+/// How long what was said is on its way, where that is simulated.
+const SOON: Duration = Duration::from_millis(20);
 
 /// Clause B3.
 pub fn a_connection_to_nobody_is_refused<G: Ground>() {
@@ -59,6 +63,8 @@ pub fn a_connection_that_is_rejected_ends<G: Ground>() {
     let (out, _) = caller.connect("callee");
     callee.await_event("a connection is announced", |event| *event == TransportEvent::Incoming);
     callee.transport().reject();
+    // What is to be said of that may go with its next turn.
+    callee.wait(PAUSE);
     assert_eq!(caller.hear_out(out), []);
     // That was the one, and the next is another.
     let (out, _) = caller.connect("callee");
@@ -104,7 +110,7 @@ pub fn one_who_connects_and_dies_leaves_what_it_said_or_nothing<G: Ground>() {
 
 /// Clause B2.
 pub fn links_between_the_same_two_are_apart<G: Ground>() {
-    let Linked { ground: _ground, mut caller, mut callee, out, back } = Linked::<G>::new();
+    let Linked { mut ground, mut caller, mut callee, out, back } = Linked::<G>::new();
     let (second_out, _) = caller.connect("callee");
     let second_back = callee.accept();
     let (third_out, _) = callee.connect("caller");
@@ -112,12 +118,15 @@ pub fn links_between_the_same_two_are_apart<G: Ground>() {
     caller.say(out, &pattern(1, 100));
     caller.say(second_out, &pattern(2, 100));
     callee.say(third_out, &pattern(3, 100));
+    // Until all of that has come: one who does not receive from one link cannot wait for another.
+    Raw::join(&mut ground, "bystander").idle(SOON);
     assert_same(&callee.hear(second_back, 100), &pattern(2, 100), "on the second link");
     assert_same(&callee.hear(back, 100), &pattern(1, 100), "on the first link");
     assert_same(&caller.hear(third_back, 100), &pattern(3, 100), "on the third link");
     // One ends, and the others go on.
     caller.transport().close(second_out);
     assert_eq!(callee.hear_out(second_back), []);
+    callee.transport().close(second_back);
     caller.say(out, &pattern(4, 100));
     assert_same(&callee.hear(back, 100), &pattern(4, 100), "on the first link again");
 }

@@ -8,7 +8,7 @@ use ipcm_core::transport::{Progress, Transport, TransportEvent};
 use crate::ground::Ground;
 use crate::patience::{PAUSE, Patience};
 use crate::pattern::{assert_same, pattern};
-use crate::raw::{Linked, Raw};
+use crate::raw::Linked;
 use crate::way::{Way, carry};
 
 /// More than any transport may take for a peer that receives nothing.
@@ -66,7 +66,7 @@ pub fn a_link_that_nobody_receives_from_fills_up_and_loses_nothing<G: Ground>() 
     let Linked { ground: _ground, mut caller, mut callee, out, back } = Linked::<G>::new();
     let bytes = pattern(4, TOO_MUCH);
     let mut way = Way::new(out, back, &bytes);
-    fill(&mut way, &mut caller);
+    way.fill(&mut caller);
     let accepted = way.sent();
     assert!(accepted < TOO_MUCH, "{accepted} bytes were taken for a peer that receives nothing");
     assert_same(&callee.hear(back, accepted), &bytes[..accepted], "all that was accepted");
@@ -79,7 +79,7 @@ pub fn a_link_that_was_full_tells_when_it_takes_more<G: Ground>() {
     let mut way = Way::new(out, back, &bytes);
     let mut patience = Patience::new(caller.now(), "a full link is told to take more when there is room");
     for _ in 0..3 {
-        fill(&mut way, &mut caller);
+        way.fill(&mut caller);
         let before = way.sent();
         while way.sent() == before {
             callee.wait(Duration::ZERO);
@@ -88,20 +88,6 @@ pub fn a_link_that_was_full_tells_when_it_takes_more<G: Ground>() {
             way.send(&mut caller);
             patience.spend(caller.now());
         }
-    }
-}
-
-/// Sends until a link is full and stays so: what is on its way may make room for a little more.
-#[track_caller]
-fn fill<G: Ground>(way: &mut Way<'_>, from: &mut Raw<G>) {
-    let mut patience = Patience::new(from.now(), "a link that nobody receives from blocks");
-    let (mut before, mut quiet) = (usize::MAX, 0);
-    while quiet < 20 {
-        way.send(from);
-        quiet = if way.sent() == before { quiet + 1 } else { 0 };
-        before = way.sent();
-        from.wait(PAUSE);
-        patience.spend(from.now());
     }
 }
 

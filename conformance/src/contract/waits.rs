@@ -12,7 +12,10 @@ use crate::ground::Ground;
 use crate::patience::PATIENCE;
 use crate::pattern::{assert_same, pattern};
 use crate::raw::{Linked, Raw};
+use crate::way::Way;
 
+/// More than any transport may take for a peer that receives nothing.
+const TOO_MUCH: usize = 16 * 1024 * 1024;
 /// How long nothing happens.
 const IDLE: Duration = Duration::from_millis(100);
 /// How often a wait may return in that time, though there is nothing.
@@ -43,6 +46,8 @@ pub fn a_wait_whose_deadline_has_passed_looks_and_returns<G: Ground>() {
     // It looks, though it must not wait.
     assert_same(&callee.hear(back, 100), &pattern(1, 100), "with a pause");
     caller.say(out, &pattern(2, 100));
+    // Until it has come.
+    caller.idle(IDLE);
     let mut looks = 0;
     while !callee.take_ready(back) {
         callee.wait(Duration::ZERO);
@@ -119,18 +124,10 @@ pub fn the_death_of_one_who_is_watched_ends_a_wait<G: Ground>() {
 /// Clause B4: room on a link that was full ends the wait of one who has more to send.
 pub fn room_on_a_full_link_ends_a_wait<G: Ground>() {
     let Linked { mut ground, mut caller, callee, out, back } = Linked::<G>::new();
-    let block = pattern(4, G::Transport::PACKET);
-    let mut quiet = 0;
-    while quiet < 20 {
-        match caller.transport().send(out, &block) {
-            Progress::Moved(_) => quiet = 0,
-            Progress::Blocked => {
-                caller.wait(Duration::from_millis(1));
-                quiet += 1;
-            }
-            end => panic!("the link ended as {end:?}"),
-        }
-    }
+    let bytes = pattern(4, TOO_MUCH);
+    let mut way = Way::new(out, back, &bytes);
+    way.fill(&mut caller);
+    assert!(way.sent() < TOO_MUCH, "the link is never full");
     while caller.take_event(|_| true).is_some() {}
     let act = Act::<G>::new(callee.member, move |mut member| {
         let mut buffer = vec![0; G::Transport::BUFFER];
@@ -143,7 +140,7 @@ pub fn room_on_a_full_link_ends_a_wait<G: Ground>() {
     });
     ground.meanwhile(act, &mut || {
         woken_by(&mut caller, |raw| raw.take_event(|event| *event == TransportEvent::Writable(out)));
-        assert!(matches!(caller.transport().send(out, &block), Progress::Moved(_)));
+        assert!(matches!(caller.transport().send(out, &bytes[..32]), Progress::Moved(_)));
     });
 }
 
