@@ -64,6 +64,7 @@ pub fn what_is_sent_to_a_suspended_member_comes_to_its_next_life_in_order<G: Gro
         hello: pattern(5, 60),
         partial: pattern(6, 30),
         asleep: None,
+        spent: 123,
     };
     let Some(until) = put_to_sleep(callee.member, vec![parting]) else { return };
     let heard = caller.hear(out, 200);
@@ -73,6 +74,7 @@ pub fn what_is_sent_to_a_suspended_member_comes_to_its_next_life_in_order<G: Gro
     caller.say(out, &pattern(7, 100));
     let mut awake = resume(&mut ground, "callee");
     let again = awake.accept();
+    assert_eq!(awake.member.transport().spent(again), 123, "of the peer's window");
     let words = [pattern(5, 60), pattern(6, 30), pattern(2, 100), pattern(7, 100)].concat();
     assert_same(&awake.hear(again, words.len()), &words, "the hello, the beginning of a frame, and the rest");
     awake.say(again, &pattern(8, 100));
@@ -141,7 +143,7 @@ pub fn two_members_that_are_suspended_in_turn_lose_nothing<G: Ground>() {
 }
 
 fn parting(link: LinkId) -> Parting {
-    Parting { link, unsent: Vec::new(), hello: Vec::new(), partial: Vec::new(), asleep: None }
+    Parting { link, unsent: Vec::new(), hello: Vec::new(), partial: Vec::new(), asleep: None, spent: 0 }
 }
 
 /// Suspends a member for an hour, or sees that it cannot be. Until when it sleeps.
