@@ -198,6 +198,10 @@ impl Transport for BusTransport {
         each!(self, transport => transport.receive_or_wait(link, buffer, now, deadline))
     }
 
+    fn set_receiving(&mut self, link: LinkId, receiving: bool) {
+        each!(self, transport => transport.set_receiving(link, receiving));
+    }
+
     fn close(&mut self, link: LinkId) {
         each!(self, transport => transport.close(link));
     }

@@ -264,6 +264,18 @@ impl Transport for Faulty {
         }
     }
 
+    fn spent(&self, link: LinkId) -> u64 {
+        self.memory.spent(link)
+    }
+
+    fn keep(&mut self, note: &[u8]) -> Result<(), SuspendError> {
+        self.memory.keep(note)
+    }
+
+    fn take_kept(&mut self) -> Result<Vec<Vec<u8>>, SuspendError> {
+        self.memory.take_kept()
+    }
+
     fn suspend(&mut self, until: Instant, mut links: Vec<Parting>) -> Result<(), SuspendError> {
         if self.has(Fault::ClaimsSuspension) {
             return Err(SuspendError::Unsupported);
