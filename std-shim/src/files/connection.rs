@@ -128,6 +128,11 @@ impl Connection {
         self.output.remove_drafts();
     }
 
+    /// Whether anything has come from the other end.
+    pub(super) fn has_heard(&self) -> bool {
+        self.seen > 0 || self.input.next() > 0
+    }
+
     /// The file at this place of the input has come.
     pub(super) fn see(&mut self, place: u64) {
         self.seen = self.seen.max(place.saturating_add(1));
