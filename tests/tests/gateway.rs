@@ -7,7 +7,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use ipcm::{
-    Bus, CallError, Gateway, GatewayError, GatewayStopper, Handle, Incarnation, RequestError, SendError,
+    Bus, CallError, Gateway, GatewayError, GatewayStopper, Handle, Incarnation, RequestError, RequestId,
+    SendError,
 };
 use ipcm_core::trunk::{TrunkConfig, TrunkError};
 use ipcm_tests::line::Line;
@@ -47,6 +48,23 @@ fn program(bus: &Bus, name: &str) -> Running<std::process::ExitStatus> {
     let mut command = Command::new(GUEST);
     command.arg(name);
     Running::start(Gateway::new(bus.info()), move |gateway| gateway.run_program(command))
+}
+
+/// A bus, a program that is a guest on it, and a handle that has found it.
+fn with_guest() -> (Bus, Running<std::process::ExitStatus>, Handle) {
+    let bus = Bus::spawn().unwrap();
+    let gateway = program(&bus, "guest");
+    let mut handle = Handle::new(bus.info(), "guest");
+    handle.wait_ready(AMPLE).unwrap();
+    (bus, gateway, handle)
+}
+
+/// A request without a deadline, which the guest has taken and does not answer.
+fn hold(handle: &mut Handle) -> RequestId {
+    let held = handle.send_request("guest", &Order::Hold, None).unwrap();
+    // It has taken the request before this one.
+    assert_eq!(handle.sync_request("guest", &Order::Number(1), AMPLE), Ok(1u64));
+    held
 }
 
 /// Clause H2. Clause A5. Clause A10. Clause B1.
@@ -114,14 +132,9 @@ fn a_program_on_two_pipes_is_a_full_peer() {
 #[test]
 fn the_sudden_end_of_a_guest_is_noticed_by_its_callers_at_once() {
     let _watchdog = within(60);
-    let bus = Bus::spawn().unwrap();
-    let gateway = program(&bus, "guest");
-    let mut handle = Handle::new(bus.info(), "guest");
-    handle.wait_ready(AMPLE).unwrap();
+    let (_bus, gateway, mut handle) = with_guest();
     let pid: u64 = handle.sync_request("guest", &Order::Pid, AMPLE).unwrap();
-    let held = handle.send_request("guest", &Order::Hold, None).unwrap();
-    let number: u64 = handle.sync_request("guest", &Order::Number(1), AMPLE).unwrap();
-    assert_eq!(number, 1, "it has taken the request before this one");
+    let held = hold(&mut handle);
     proc::signal(pid as u32, Signal::KILL);
     assert!(raw::is_gone(&handle.await_response(held, None)));
     let status = gateway.end().unwrap();
@@ -139,9 +152,7 @@ fn the_sudden_end_of_a_gateway_ends_its_guest_and_is_noticed_at_once() {
     let mut handle = Handle::new(bus.info(), "guest");
     handle.wait_ready(AMPLE).unwrap();
     let pid: u64 = handle.sync_request("guest", &Order::Pid, AMPLE).unwrap();
-    let held = handle.send_request("guest", &Order::Hold, None).unwrap();
-    let number: u64 = handle.sync_request("guest", &Order::Number(1), AMPLE).unwrap();
-    assert_eq!(number, 1);
+    let held = hold(&mut handle);
     gateway.kill();
     assert!(raw::is_gone(&handle.await_response(held, None)));
     proc::await_end(pid as u32);
@@ -151,10 +162,7 @@ fn the_sudden_end_of_a_gateway_ends_its_guest_and_is_noticed_at_once() {
 #[test]
 fn a_stopped_gateway_lets_its_guest_end() {
     let _watchdog = within(60);
-    let bus = Bus::spawn().unwrap();
-    let gateway = program(&bus, "guest");
-    let mut handle = Handle::new(bus.info(), "guest");
-    handle.wait_ready(AMPLE).unwrap();
+    let (_bus, gateway, mut handle) = with_guest();
     assert_eq!(handle.sync_request("guest", &Order::Number(1), AMPLE), Ok(1u64));
     assert!(gateway.stop().unwrap().success());
     assert!(!handle.ready().unwrap());
@@ -164,10 +172,7 @@ fn a_stopped_gateway_lets_its_guest_end() {
 #[test]
 fn the_end_of_the_bus_ends_gateway_and_guest() {
     let _watchdog = within(60);
-    let bus = Bus::spawn().unwrap();
-    let gateway = program(&bus, "guest");
-    let mut handle = Handle::new(bus.info(), "guest");
-    handle.wait_ready(AMPLE).unwrap();
+    let (bus, gateway, mut handle) = with_guest();
     let pid: u64 = handle.sync_request("guest", &Order::Pid, AMPLE).unwrap();
     drop(handle);
     std::fs::remove_dir_all(bus.info().route()).unwrap();
