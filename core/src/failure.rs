@@ -1,5 +1,7 @@
 //! What peers tell each other of failures: the part of errors that travels.
 
+use crate::body::EncodeError;
+
 /// Why a peer would not have a link, as it says itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -52,6 +54,14 @@ impl RemoteErrorKind {
         }
     }
 
+    /// What a caller is told whose answer could not be encoded.
+    pub(crate) fn of_answer(error: &EncodeError) -> Self {
+        match error {
+            EncodeError::TooLarge { .. } => Self::ResponseTooLarge,
+            _ => Self::Internal,
+        }
+    }
+
     /// The kind with this [`code`](Self::code).
     pub(crate) fn from_code(code: u64) -> Option<Self> {
         Some(match code {
@@ -77,5 +87,21 @@ impl RemoteErrorKind {
             Self::NotAService => "the peer does not serve requests",
             Self::ResponseTooLarge => "the response is larger than a body may be",
         }
+    }
+}
+
+/// The front of a text for a person that fits in `limit` bytes.
+pub(crate) fn cut(text: &str, limit: usize) -> &str {
+    let end = (0..=text.len().min(limit)).rev().find(|&end| text.is_char_boundary(end));
+    &text[..end.unwrap_or(0)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_cut_between_characters() {
+        assert_eq!([0, 1, 2, 3, 4].map(|limit| cut("éa", limit)), ["", "", "é", "éa", "éa"]);
     }
 }

@@ -3,6 +3,7 @@
 use core::ops::Range;
 
 use super::*;
+use crate::failure::cut;
 use crate::message::{Hello, PROTOCOL_VERSION};
 use crate::serving::Served;
 
@@ -151,10 +152,7 @@ impl Endpoint {
         let wanted = self.is_wanted(now, &token);
         let Some((link, id)) = self.take_served(&token, wanted) else { return Ok(false) };
         if let Err(error) = self.push_in(link, &Head::Response { id }, body, room) {
-            let kind = match error {
-                EncodeError::TooLarge { .. } => RemoteErrorKind::ResponseTooLarge,
-                _ => RemoteErrorKind::Internal,
-            };
+            let kind = RemoteErrorKind::of_answer(&error);
             self.push(link, &Head::Failure { id, kind }, &mut |_, _| Ok(())).unwrap_or_default();
             return Err(error);
         }
@@ -166,8 +164,7 @@ impl Endpoint {
     pub fn fail(&mut self, now: Instant, token: ReplyToken, kind: RemoteErrorKind, detail: &str) -> bool {
         let wanted = self.is_wanted(now, &token);
         let Some((link, id)) = self.take_served(&token, wanted) else { return false };
-        let end = (0..=detail.len().min(MAX_DETAIL)).rev().find(|&end| detail.is_char_boundary(end));
-        let detail = &detail[..end.unwrap_or(0)];
+        let detail = cut(detail, MAX_DETAIL);
         let written = self.push(link, &Head::Failure { id, kind }, &mut |out, limit| {
             out.extend_from_slice(&detail.as_bytes()[..detail.len().min(limit)]);
             Ok(())

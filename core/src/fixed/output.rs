@@ -5,7 +5,7 @@ use super::error::{LinkEnd, SendError};
 use super::hello;
 use super::link::State;
 use crate::body::EncodeError;
-use crate::failure::{Refusal, RemoteErrorKind};
+use crate::failure::{Refusal, RemoteErrorKind, cut};
 use crate::id::{LinkId, ReplyToken, RequestId};
 use crate::layout::{OVERHEAD, UNIT, prefix};
 use crate::message::{Head, Hello, PROTOCOL_VERSION};
@@ -111,10 +111,7 @@ impl Endpoint<'_> {
             Err(NotPushed::NoRoom) => Err(EncodeError::TooLarge { limit: self.largest_body() }),
         };
         if let Err(error) = &outcome {
-            let kind = match error {
-                EncodeError::TooLarge { .. } => RemoteErrorKind::ResponseTooLarge,
-                _ => RemoteErrorKind::Internal,
-            };
+            let kind = RemoteErrorKind::of_answer(error);
             self.push_control(link, &Head::Failure { id, kind });
         }
         self.announce(link);
@@ -126,9 +123,8 @@ impl Endpoint<'_> {
     pub fn fail(&mut self, now: Instant, token: ReplyToken, kind: RemoteErrorKind, detail: &str) -> bool {
         let Some((link, id)) = self.take_served(now, token, true) else { return false };
         let written = self.push(link, &Head::Failure { id, kind }, self.limits.outbox, &mut |out| {
-            let end = (0..=detail.len().min(out.len())).rev().find(|&end| detail.is_char_boundary(end));
-            let detail = &detail.as_bytes()[..end.unwrap_or(0)];
-            out[..detail.len()].copy_from_slice(detail);
+            let detail = cut(detail, out.len());
+            out[..detail.len()].copy_from_slice(detail.as_bytes());
             Ok(detail.len())
         });
         self.announce(link);

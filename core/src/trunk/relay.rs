@@ -20,6 +20,7 @@ use super::end::SessionEnd;
 use super::record::{Failure, Join, MemberKind, Record, TRUNK_VERSION, Trouble};
 use super::wire::{Came, Framing, Inward, Outward, TrunkError};
 use super::{LEAST_LIMIT, MAX_JOIN};
+use crate::failure::cut;
 use crate::id::Incarnation;
 use crate::time::{Instant, earlier};
 use crate::transport::Transport;
@@ -416,10 +417,4 @@ fn check(join: &Join<'_>) -> Result<(), (Trouble, TrunkError)> {
         return Err((Trouble::Limits, TrunkError::TooSmall));
     }
     Ok(())
-}
-
-/// The front of a text that fits in `limit` bytes.
-fn cut(text: &str, limit: usize) -> &str {
-    let end = (0..=text.len().min(limit)).rev().find(|&end| text.is_char_boundary(end));
-    &text[..end.unwrap_or(0)]
 }
