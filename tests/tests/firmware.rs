@@ -210,7 +210,10 @@ fn a_board_without_power_is_noticed() {
     assert_eq!(told(&mut handle, b"taken"), b"taken");
     drop(world.board);
     assert!(raw::is_gone(&handle.await_response(held, None)));
-    assert!(!handle.ready().unwrap());
+    // Its name goes behind its links. The watchdog bounds it.
+    while handle.ready().unwrap() {
+        handle.poll(Duration::from_millis(10)).unwrap();
+    }
 }
 
 /// Clauses H3, D1, fault X8: a frame that loses its beginning, either way, ends the call, and the next one is served.

@@ -75,7 +75,10 @@ fn say_sizes(folder: &std::path::Path) -> Result<(), String> {
             empty = text;
         }
         let path = text.saturating_sub(empty);
-        println!("{program:>8}: .text {text:>6} ({path:>6} more than empty), .data {data:>5}, .bss {bss:>5}");
+        let bound = most.map_or(String::new(), |most| format!(" of at most {most}"));
+        println!(
+            "{program:>8}: .text {text:>6}, .data {data:>5}, .bss {bss:>5}; {path:>6} more than empty{bound}"
+        );
         if most.is_some_and(|most| path > most) {
             return Err(format!("{program} has grown beyond what is stated"));
         }
