@@ -16,8 +16,7 @@ use std::process::Command;
 /// Names the checks that failed.
 pub(crate) fn run() -> Result<(), String> {
     let mut steps = Steps::default();
-    let aside =
-        [fuzz::MANIFEST, no_std::MANIFEST, no_std::WITHOUT_ALLOCATOR, firmware::MANIFEST, wasi::SMALL];
+    let aside = [fuzz::MANIFEST, no_std::MANIFEST, firmware::MANIFEST, wasi::SMALL];
 
     steps.run("format", &mut cargo("fmt --all --check"));
     for manifest in aside {
@@ -30,8 +29,9 @@ pub(crate) fn run() -> Result<(), String> {
         steps.run("clippy", &mut cargo(&format!("clippy {what} -- -D warnings")));
     }
     steps.run("clippy", &mut fuzz::cargo_stable("clippy", "--features targets --all-targets -- -D warnings"));
-    for manifest in [no_std::MANIFEST, no_std::WITHOUT_ALLOCATOR] {
-        steps.run("clippy", &mut cargo_aside("clippy", manifest, "-- -D warnings"));
+    for program in no_std::PROGRAMS {
+        let arguments = format!("{program} -- -D warnings");
+        steps.run("clippy", &mut cargo_aside("clippy", no_std::MANIFEST, &arguments));
     }
     steps.run("clippy", &mut cargo("clippy --package ipcm-core --lib -- -D warnings"));
     other_targets(&mut steps);

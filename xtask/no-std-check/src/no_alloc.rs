@@ -5,32 +5,10 @@
 #![no_std]
 #![no_main]
 
-use core::panic::PanicInfo;
 use ipcm_core::fixed::{Event, Member, Storage, Wire};
 use ipcm_core::trunk::{MemberKind, Record, serial};
 use ipcm_core::{Incarnation, Instant};
-
-#[link(name = "c")]
-unsafe extern "C" {
-    fn abort() -> !;
-}
-
-#[panic_handler]
-fn panic(_: &PanicInfo<'_>) -> ! {
-    // SAFETY: `abort` takes nothing and may be called at any time.
-    unsafe { abort() }
-}
-
-/// The precompiled `core` refers to this for unwinding, which never happens.
-#[unsafe(no_mangle)]
-extern "C" fn rust_eh_personality() {}
-
-/// As above.
-#[unsafe(no_mangle)]
-extern "C" fn _Unwind_Resume() -> ! {
-    // SAFETY: `abort` takes nothing and may be called at any time.
-    unsafe { abort() }
-}
+use no_std_check as _;
 
 /// Joins a gateway. The exit status is 0 when all is well.
 // SAFETY: the C runtime calls the one function of this name, once, and ignores its arguments' absence.

@@ -1,7 +1,5 @@
 //! A program without std that works with the core: it compiles only if nothing in its graph pulls std in,
-//! because std and this file would both define the panic handler.
-//!
-//! Its only way to the outside is the C library's `main`, `abort` and exit status.
+//! because std would define a second panic handler.
 //!
 //! Clause H1, the host's side of it.
 #![no_std]
@@ -13,11 +11,11 @@ use alloc::{string::String, vec, vec::Vec};
 use core::{
     alloc::{GlobalAlloc, Layout},
     cell::UnsafeCell,
-    panic::PanicInfo,
     ptr,
     sync::atomic::{AtomicUsize, Ordering},
 };
 use ipcm_core::body;
+use no_std_check as _;
 use serde::{Deserialize, Serialize};
 
 /// All the memory that the program has, in bytes.
@@ -55,28 +53,6 @@ unsafe impl GlobalAlloc for Bump {
 
 #[global_allocator]
 static MEMORY: Bump = Bump { block: UnsafeCell::new([0; HEAP]), used: AtomicUsize::new(0) };
-
-#[link(name = "c")]
-unsafe extern "C" {
-    fn abort() -> !;
-}
-
-#[panic_handler]
-fn panic(_: &PanicInfo<'_>) -> ! {
-    // SAFETY: `abort` takes nothing and may be called at any time.
-    unsafe { abort() }
-}
-
-/// The precompiled `core` and `alloc` refer to this for unwinding, which never happens.
-#[unsafe(no_mangle)]
-extern "C" fn rust_eh_personality() {}
-
-/// As above.
-#[unsafe(no_mangle)]
-extern "C" fn _Unwind_Resume() -> ! {
-    // SAFETY: `abort` takes nothing and may be called at any time.
-    unsafe { abort() }
-}
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Reading {
