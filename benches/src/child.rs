@@ -1,26 +1,26 @@
 //! Child processes: this same program, started again with hidden arguments.
 //!
-//! A child dies with its parent (PR_SET_PDEATHSIG) and is killed and reaped when its [`Server`] is dropped. A
-//! [`Watchdog`] bounds the time of all of them together. Children have one thread, unless the contender
-//! starts more: a second thread would make every system call on a descriptor a little dearer.
+//! A child dies with its parent (PR_SET_PDEATHSIG), but for a [watchdog](crate::watchdog), and is killed and reaped when
+//! its [`Server`] is dropped. Children have one thread, unless the contender starts more: a second thread would make
+//! every system call on a descriptor a little dearer.
 
-use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio, exit};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio, exit};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, getppid, kill_process, set_parent_process_death_signal};
 
+use crate::agent::{self, AGENT};
 use crate::allocations;
 use crate::contender::{Client, Contender, find};
+use crate::directory::Directory;
 use crate::placement::{Placement, pin};
+use crate::watchdog::{WATCHDOG, watch};
 
 const SERVE: &str = "--hidden-serve";
 const CLIENT: &str = "--hidden-client";
-const WATCHDOG: &str = "--hidden-watchdog";
 const READY_WITHIN: Duration = Duration::from_secs(5);
 
 /// A contender's server in a child process, with the directory that it binds in.
@@ -32,13 +32,13 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts the server and waits, for some seconds at most, until a client can connect.
+    /// Starts the server for so many clients and waits, for some seconds at most, until they can connect.
     ///
     /// # Errors
     /// If it cannot be started, fails before it is ready, or is not ready in time.
-    pub fn start(contender: &dyn Contender, placement: Placement) -> io::Result<Self> {
+    pub fn start(contender: &dyn Contender, clients: usize, placement: Placement) -> io::Result<Self> {
         let directory = Directory::new()?;
-        let mut child = serve_command(contender, directory.path(), placement)?.spawn()?;
+        let mut child = serve_command(contender, clients, directory.path(), placement)?.spawn()?;
         let stdout = child.stdout.take().expect("stdout is piped");
         let address = match wait_readable(&stdout, READY_WITHIN).and_then(|()| read_ready(stdout)) {
             Ok(address) => address,
@@ -84,70 +84,19 @@ impl Drop for Server {
     }
 }
 
-/// A process that kills this one if it lives too long, whatever it hangs in.
-#[derive(Debug)]
-pub struct Watchdog {
-    child: Child,
-    _until_dropped: Option<ChildStdin>,
-}
-
-impl Watchdog {
-    /// Allows this process that much time, as long as the result is kept.
-    ///
-    /// # Errors
-    /// If the process cannot be started.
-    pub fn start(limit: Duration) -> io::Result<Self> {
-        let mut command = again(WATCHDOG)?;
-        let mut child = command.arg(limit.as_secs().to_string()).stdin(Stdio::piped()).spawn()?;
-        let stdin = child.stdin.take();
-        Ok(Self { child, _until_dropped: stdin })
-    }
-}
-
-impl Drop for Watchdog {
-    fn drop(&mut self) {
-        end(&mut self.child);
-    }
-}
-
-/// A fresh directory for sockets, removed when dropped.
-#[derive(Debug)]
-pub struct Directory(PathBuf);
-
-impl Directory {
-    /// Makes a directory that nobody else can have.
-    ///
-    /// # Errors
-    /// What the file system reports.
-    pub fn new() -> io::Result<Self> {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("ipcm-bench-{}-{number}", std::process::id()));
-        fs::create_dir(&path)?;
-        Ok(Self(path))
-    }
-
-    /// Its path.
-    pub fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0); // nothing to do about a leftover
-    }
-}
-
 /// Call this first in `main`: runs the part of a child and exits, if this process was started as one.
 pub fn run_if_child(contenders: &[&'static dyn Contender]) {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = match arguments[..] {
-        [SERVE, parent, cpu, name, dir] => enter(parent, cpu).and_then(|()| serve(contenders, name, dir)),
+        [SERVE, parent, cpu, name, dir, clients] => {
+            enter(parent, cpu).and_then(|()| serve(contenders, name, dir, clients))
+        }
         [CLIENT, parent, cpu, name, dir, len, trips] => {
             enter(parent, cpu).and_then(|()| run_client(contenders, name, dir, len, trips))
         }
+        [AGENT, parent, cpu, server_cpu, name] => enter(parent, cpu)
+            .and_then(|()| agent::run(find(contenders, name)?, number(cpu)?, number(server_cpu)?)),
         [WATCHDOG, parent, seconds] => watch(parent, seconds),
         _ => return,
     };
@@ -161,9 +110,14 @@ pub fn run_if_child(contenders: &[&'static dyn Contender]) {
 }
 
 /// The command that becomes the server of a contender. Its stdout tells [`read_ready`] when it is ready.
-pub(crate) fn serve_command(contender: &dyn Contender, dir: &Path, at: Placement) -> io::Result<Command> {
+pub(crate) fn serve_command(
+    contender: &dyn Contender,
+    clients: usize,
+    dir: &Path,
+    at: Placement,
+) -> io::Result<Command> {
     let mut command = again(SERVE)?;
-    command.arg(at.server.to_string()).arg(contender.name()).arg(dir);
+    command.arg(at.server.to_string()).arg(contender.name()).arg(dir).arg(clients.to_string());
     command.stdin(Stdio::null()).stdout(Stdio::piped());
     Ok(command)
 }
@@ -199,13 +153,15 @@ pub(crate) fn wait_readable(stdout: &ChildStdout, limit: Duration) -> io::Result
     }
 }
 
-fn again(part: &str) -> io::Result<Command> {
+/// The command that becomes this program in another part. Its arguments begin with that and this process's id.
+pub(crate) fn again(part: &str) -> io::Result<Command> {
     let mut command = Command::new(std::env::current_exe()?);
     command.arg(part).arg(std::process::id().to_string());
     Ok(command)
 }
 
-fn end(child: &mut Child) {
+/// Kills and reaps a child.
+pub(crate) fn end(child: &mut Child) {
     let _ = child.kill(); // it may have ended by itself
     let _ = child.wait();
 }
@@ -225,13 +181,13 @@ fn die_with(parent: &str) -> io::Result<()> {
     Ok(())
 }
 
-fn serve(contenders: &[&'static dyn Contender], name: &str, dir: &str) -> io::Result<()> {
+fn serve(contenders: &[&'static dyn Contender], name: &str, dir: &str, clients: &str) -> io::Result<()> {
     let mut ready = || {
         let mut stdout = io::stdout();
         let told = writeln!(stdout, "ready {}", allocations::address()).and_then(|()| stdout.flush());
         told.expect("the parent reads stdout");
     };
-    find(contenders, name)?.serve(Path::new(dir), &mut ready)
+    find(contenders, name)?.serve_many(Path::new(dir), number(clients)?, &mut ready)
 }
 
 fn run_client(
@@ -249,19 +205,7 @@ fn run_client(
     Ok(())
 }
 
-fn watch(parent: &str, seconds: &str) -> io::Result<()> {
-    die_with(parent)?;
-    let timeout = Timespec { tv_sec: number(seconds)?, tv_nsec: 0 };
-    let stdin = io::stdin();
-    if poll(&mut [PollFd::new(&stdin, PollFlags::IN)], Some(&timeout))? == 0 {
-        eprintln!("still running after {seconds} s: killed");
-        if let Some(parent) = getppid() {
-            kill_process(parent, Signal::KILL)?;
-        }
-    }
-    Ok(())
-}
-
-fn number<T: std::str::FromStr>(text: &str) -> io::Result<T> {
+/// What a hidden argument says.
+pub(crate) fn number<T: std::str::FromStr>(text: &str) -> io::Result<T> {
     text.parse().map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, format!("not a number: {text:?}")))
 }

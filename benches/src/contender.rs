@@ -35,6 +35,15 @@ pub trait Contender: Sync {
     /// What the transport reports; the measurement then fails.
     fn serve(&self, dir: &Path, ready: &mut dyn FnMut()) -> io::Result<()>;
 
+    /// The same for `clients` clients, for those that must know how many there will be.
+    ///
+    /// # Errors
+    /// As for [`Contender::serve`].
+    fn serve_many(&self, dir: &Path, clients: usize, ready: &mut dyn FnMut()) -> io::Result<()> {
+        let _ = clients;
+        self.serve(dir, ready)
+    }
+
     /// Connects to the server that was started with the same `dir` and is ready.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! Many clients in a closed loop at one server.
 //!
-//! Each client is a thread of this process with a connection or a handle of its own, and calls as an ordinary
+//! Each client is a thread of one process with a connection or a handle of its own, and calls as an ordinary
 //! program does: it sends, blocks, and takes the answer. That is the same for floor and contender, so a ratio
 //! compares the servers and one client's call, not two event loops. All threads and the server share a CPU.
 
@@ -12,7 +12,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, getrlimit, setrlimit};
+use serde::{Deserialize, Serialize};
 
+use crate::agent::{Agent, Task};
 use crate::child::Server;
 use crate::contender::{Client, Contender};
 use crate::failures::{Failures, Field};
@@ -38,6 +40,8 @@ pub struct Plan<'a> {
     pub contenders: &'a [&'static dyn Contender],
     /// How many clients at once; a contender skips those above its most.
     pub clients: &'a [usize],
+    /// Those that are larger are measured with so many clients.
+    pub most: usize,
     /// Where clients and server run.
     pub placement: Placement,
     /// How long the clients of one sample are measured, or until each was served; they run half as long before.
@@ -106,14 +110,14 @@ pub fn raise_descriptor_limit() -> io::Result<()> {
     Ok(setrlimit(Resource::Nofile, limit)?)
 }
 
-/// Measures, the contenders interleaved. The calling thread must already be pinned to the clients' CPU.
+/// Measures, the contenders interleaved.
 ///
 /// # Errors
 /// The first failure of a server or client that may not fail.
 pub fn run(plan: &Plan<'_>, failures: &mut Failures) -> io::Result<Vec<Row>> {
     let mut rows = Vec::new();
     for &clients in plan.clients {
-        let mut samples = vec![Vec::with_capacity(plan.rounds); plan.contenders.len()];
+        let mut samples = vec![Vec::<Sample>::with_capacity(plan.rounds); plan.contenders.len()];
         let mut field = Field::new(plan.contenders, failures);
         for round in 0..plan.rounds {
             for turn in 0..plan.contenders.len() {
@@ -121,8 +125,9 @@ pub fn run(plan: &Plan<'_>, failures: &mut Failures) -> io::Result<Vec<Row>> {
                 if clients > plan.contenders[at].most_clients() || !field.has(at) {
                     continue;
                 }
-                let sample = sample(plan, plan.contenders[at], clients);
-                match field.allow(at, format_args!("{clients} clients"), sample)? {
+                let mut agent = Agent::start(plan.contenders[at], plan.placement)?;
+                let task = Task::Crowd { clients: clients.min(plan.most), time: plan.time };
+                match field.ask(at, format_args!("{clients} clients"), &mut agent, &task)? {
                     Some(sample) => samples[at].push(sample),
                     None => samples[at].clear(),
                 }
@@ -143,14 +148,23 @@ pub fn run(plan: &Plan<'_>, failures: &mut Failures) -> io::Result<Vec<Row>> {
 }
 
 /// What one contender did in one round.
-#[derive(Clone, Debug)]
-struct Sample {
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Sample {
     per_second: f64,
     tail: f64,
 }
 
-fn sample(plan: &Plan<'_>, contender: &dyn Contender, clients: usize) -> io::Result<Sample> {
-    let server = Server::start(contender, plan.placement)?;
+/// One sample of [`Plan::time`]. This thread must be pinned to the clients' CPU.
+///
+/// # Errors
+/// The first failure of the server or a client.
+pub(crate) fn sample(
+    contender: &dyn Contender,
+    placement: Placement,
+    clients: usize,
+    time: Duration,
+) -> io::Result<Sample> {
+    let server = Server::start(contender, clients, placement)?;
     let phase = AtomicU8::new(WARMING);
     let served = AtomicUsize::new(0);
     let connected = Barrier::new(clients + 1);
@@ -162,10 +176,10 @@ fn sample(plan: &Plan<'_>, contender: &dyn Contender, clients: usize) -> io::Res
             threads.push(builder.spawn_scoped(scope, one).expect("the system has room for a thread"));
         }
         connected.wait();
-        thread::sleep(plan.time / 2);
+        thread::sleep(time / 2);
         let begin = Instant::now();
         phase.store(MEASURING, Ordering::Relaxed);
-        thread::sleep(plan.time);
+        thread::sleep(time);
         while served.load(Ordering::Relaxed) < clients && begin.elapsed() < LONGEST {
             thread::sleep(Duration::from_millis(10));
         }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::agent::{Agent, Task};
 use crate::child::Server;
 use crate::contender::Contender;
 use crate::failures::{Failures, Field};
@@ -51,6 +52,10 @@ pub fn run(
     failures: &mut Failures,
 ) -> io::Result<Vec<Row>> {
     let mut field = Field::new(contenders, failures);
+    let mut agents = Vec::new();
+    for contender in contenders {
+        agents.push(Agent::start(*contender, placement)?);
+    }
     let mut times = vec![Vec::with_capacity(repetitions); contenders.len()];
     for repetition in 0..repetitions {
         for turn in 0..contenders.len() {
@@ -58,7 +63,7 @@ pub fn run(
             if !field.has(at) {
                 continue;
             }
-            match field.allow(at, "notice of the end", once(contenders[at], placement))? {
+            match field.ask::<Duration>(at, "notice of the end", &mut agents[at], &Task::Death)? {
                 Some(time) => times[at].push(time.as_secs_f64() * 1e6),
                 None => times[at].clear(),
             }
@@ -74,8 +79,12 @@ pub fn run(
     Ok(rows.collect())
 }
 
-fn once(contender: &dyn Contender, placement: Placement) -> io::Result<Duration> {
-    let server = Server::start(contender, placement)?;
+/// Kills one server and returns the time until its client noticed.
+///
+/// # Errors
+/// The first failure of server or client.
+pub(crate) fn once(contender: &dyn Contender, placement: Placement) -> io::Result<Duration> {
+    let server = Server::start(contender, 1, placement)?;
     let mut client = contender.connect(server.directory())?;
     client.round_trip(32)?;
     let client = &mut client;

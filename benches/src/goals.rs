@@ -21,7 +21,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use crate::child::{Watchdog, run_if_child};
+use crate::child::run_if_child;
 use crate::contender::Contender;
 use crate::crowd::{self, Accompanied};
 use crate::goal::{Goal, Table};
@@ -30,7 +30,8 @@ use crate::in_place::InPlace;
 use crate::ipcm::Ipcm;
 use crate::notice::Notice;
 use crate::pipeline::{Coalesced, Flooding};
-use crate::placement::{Placement, pin};
+use crate::placement::Placement;
+use crate::watchdog::Watchdog;
 use crate::{latency, raw};
 use effort::Effort;
 use measure::Progress;
@@ -43,6 +44,13 @@ pub struct Peers {
     /// Those that cannot be measured here, and why.
     pub absent: &'static [(&'static str, &'static str)],
 }
+
+/// Goals that this program does not measure, and what does.
+const ELSEWHERE: [(&str, &str); 3] = [
+    ("P2", "there is no transport through shared memory yet"),
+    ("P9", "measured by `cargo xtask firmware`"),
+    ("P10", "measured by `cargo xtask wasi`"),
+];
 
 /// Whatever is started as a child, but for the peers.
 static OWN: &[&dyn Contender] = &[
@@ -59,7 +67,7 @@ static OWN: &[&dyn Contender] = &[
 ];
 
 const USAGE: &str = "\
-usage: goals [P1 | P3 | P4 | P5 | P6 | P7 | P8]... [options]     (all if none is named)
+usage: goals [P1 | P2 | ... | P10]... [options]     (all if none is named)
 
   --quick       less than two minutes; a minute more if P8 has to be built, and five with peers
   --smoke       some seconds; the figures mean nothing
@@ -103,7 +111,7 @@ impl Options {
         let mut options = Self { groups, effort: Effort::FULL, only, json: false, plot: None };
         while let Some(word) = words.next() {
             match word.as_str() {
-                group if measure::GROUPS.iter().any(|(name, _)| *name == group) => options.groups.push(word),
+                group if is_group(group) => options.groups.push(word),
                 "--quick" => options.effort = Effort::QUICK,
                 "--smoke" => options.effort = Effort::SMOKE,
                 "--only" => options.only.push(words.next().ok_or(word)?),
@@ -131,20 +139,27 @@ impl Options {
     }
 }
 
+fn is_group(word: &str) -> bool {
+    let here = measure::GROUPS.iter().map(|(name, _)| name);
+    here.chain(ELSEWHERE.iter().map(|(name, _)| name)).any(|name| *name == word)
+}
+
 fn run(options: &Options, peers: &Peers) -> io::Result<()> {
     let chosen = options.choose(peers)?;
     let effort = options.effort.beside(chosen.len());
     let _watchdog = Watchdog::start(effort.limit)?;
     crowd::raise_descriptor_limit()?;
     let placement = Placement::same()?;
-    pin(placement.client)?;
     for (name, why) in peers.absent {
         eprintln!("NOT MEASURED: {name}: {why}");
     }
 
     let begin = Instant::now();
-    let sizes: &[usize] = if options.plot.is_some() { &charts::SIZES } else { &latency::SIZES };
-    let mut progress = Progress::new(effort, placement, chosen, sizes);
+    let (sizes, crowds): (&[usize], &[usize]) = match options.plot {
+        Some(_) => (&charts::SIZES, &charts::CROWDS),
+        None => (&latency::SIZES, &measure::CROWDS),
+    };
+    let mut progress = Progress::new(effort, placement, chosen, sizes, crowds);
     for (group, measure) in measure::GROUPS {
         if options.wants(group) {
             measure(&mut progress)?;
@@ -157,16 +172,26 @@ fn run(options: &Options, peers: &Peers) -> io::Result<()> {
     let Progress { goals, figures, failures, .. } = progress;
     let failed = failures.seen().iter().map(|failure| (failure.name, failure.why.as_str()));
     let not_measured = peers.absent.iter().copied().chain(failed);
+    let elsewhere = ELSEWHERE.iter().filter(|(group, _)| options.wants(group));
     if options.json {
+        let elsewhere = elsewhere.map(|(group, how)| json!({ "goal": group, "how": how }));
         let not_measured = not_measured.map(|(name, why)| json!({ "name": name, "why": why }));
         let goals: Vec<Value> = goals.iter().map(Goal::to_json).collect();
         let figures = figures.to_json();
         println!(
             "{:#}",
-            json!({ "goals": goals, "figures": figures, "not_measured": not_measured.collect::<Value>() })
+            json!({
+                "goals": goals, "figures": figures, "elsewhere": elsewhere.collect::<Value>(),
+                "not_measured": not_measured.collect::<Value>(),
+            })
         );
     } else {
-        println!("{}", Table(&goals));
+        if !goals.is_empty() {
+            println!("{}", Table(&goals));
+        }
+        for (group, how) in elsewhere {
+            println!("{group:<5} {how}");
+        }
         if !peers.contenders.is_empty() {
             println!("\n{figures}");
         }

@@ -4,13 +4,17 @@
 //! same disturbances. Two runs of one program differ by some percent as well, for instance by where their memory
 //! lies: a figure is therefore the median over several pairs of servers.
 
+use std::fmt::{self, Display};
 use std::io;
 use std::time::Instant;
 
 use ipcm::Config;
+use serde::{Deserialize, Serialize};
 
+use crate::agent::{Agent, Task};
 use crate::child::Server;
 use crate::contender::{Client, Contender};
+use crate::failures::{Failures, Field};
 use crate::ipcm::{Caller, serve};
 use crate::placement::Placement;
 use crate::statistics::{median, quantile};
@@ -32,7 +36,7 @@ pub struct Plan {
 }
 
 /// What a server has to keep beside the client that is measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Load {
     /// So many requests of the client itself, sent and never answered.
     Pending(usize),
@@ -68,26 +72,62 @@ fn roomy() -> Config {
     config
 }
 
-/// p50 of a contender's round trip under `load`, relative to that under `base`. [`Load::Pending`] is this project's alone.
+/// p50 of a contender's round trip under `load`, relative to that under `base`; `None` if the contender failed and may.
+/// [`Load::Pending`] is this project's alone.
+///
+/// # Errors
+/// The first failure of a server or client that may not fail.
+pub fn ratio(
+    contender: &'static dyn Contender,
+    plan: Plan,
+    [base, load]: [Load; 2],
+    failures: &mut Failures,
+) -> io::Result<Option<f64>> {
+    let contenders = [contender];
+    let mut field = Field::new(&contenders, failures);
+    let mut ratios = Vec::with_capacity(plan.pairs);
+    for _ in 0..plan.pairs {
+        let mut agent = Agent::start(contender, plan.placement)?;
+        let task = Task::Growth { blocks: plan.blocks, base, load };
+        let Some(ratio) = field.ask(0, load, &mut agent, &task)? else { return Ok(None) };
+        ratios.push(ratio);
+    }
+    Ok(Some(median(ratios)))
+}
+
+/// The ratio of one pair of servers, the first of which has the first load. This thread must be pinned to the client's
+/// CPU.
 ///
 /// # Errors
 /// The first failure of a server or client.
-pub fn ratio(contender: &dyn Contender, plan: Plan, base: Load, load: Load) -> io::Result<f64> {
-    let mut ratios = Vec::with_capacity(plan.pairs);
-    for _ in 0..plan.pairs {
-        let mut sides = [Side::start(contender, plan, base)?, Side::start(contender, plan, load)?];
-        let mut blocks = Vec::with_capacity(plan.blocks);
-        for number in 0..plan.blocks {
-            let mut p50 = [0.0; 2];
-            for turn in 0..2 {
-                let at = (turn + number) % 2;
-                p50[at] = sides[at].block()?;
-            }
-            blocks.push(p50[1] / p50[0]);
+pub(crate) fn pair(
+    contender: &dyn Contender,
+    placement: Placement,
+    blocks: usize,
+    loads: [Load; 2],
+) -> io::Result<f64> {
+    let [base, load] = loads;
+    let mut sides = [Side::start(contender, placement, base)?, Side::start(contender, placement, load)?];
+    let mut ratios = Vec::with_capacity(blocks);
+    for number in 0..blocks {
+        let mut p50 = [0.0; 2];
+        for turn in 0..2 {
+            let at = (turn + number) % 2;
+            p50[at] = sides[at].block()?;
         }
-        ratios.push(median(blocks));
+        ratios.push(p50[1] / p50[0]);
     }
     Ok(median(ratios))
+}
+
+impl Display for Load {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pending(count) => write!(f, "{count} pending requests"),
+            Self::Idle(count) => write!(f, "{count} idle clients"),
+            Self::Departed(count) => write!(f, "{count} departed clients"),
+        }
+    }
 }
 
 /// A server, its load, and the client that is measured.
@@ -98,12 +138,13 @@ struct Side {
 }
 
 impl Side {
-    fn start(contender: &dyn Contender, plan: Plan, load: Load) -> io::Result<Self> {
+    fn start(contender: &dyn Contender, placement: Placement, load: Load) -> io::Result<Self> {
         let contender: &dyn Contender = match load {
             Load::Pending(_) => &Roomy,
             _ => contender,
         };
-        let server = Server::start(contender, plan.placement)?;
+        let clients = if let Load::Idle(others) = load { others + 1 } else { 1 };
+        let server = Server::start(contender, clients, placement)?;
         let other = || {
             let mut client = contender.connect(server.directory())?;
             client.round_trip(LEN)?;

@@ -6,9 +6,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::thread::gettid;
+use serde::{Deserialize, Serialize};
 
+use crate::agent::{Agent, Task};
 use crate::child::Server;
 use crate::contender::Contender;
+use crate::failures::Failures;
 use crate::placement::Placement;
 use crate::usage::Usage;
 
@@ -16,7 +19,7 @@ use crate::usage::Usage;
 const SETTLE: Duration = Duration::from_millis(300);
 
 /// Wake-ups per second: voluntary context switches, each of which was followed by one.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct WakeUps {
     /// Of the thread that awaits a response that never comes, without a timeout.
     pub handle: f64,
@@ -24,12 +27,30 @@ pub struct WakeUps {
     pub service: f64,
 }
 
-/// Counts for `time`.
+/// Counts for `time`; `None` if the contender failed and may.
+///
+/// # Errors
+/// The first failure of a server or client that may not fail.
+pub fn run(
+    contender: &dyn Contender,
+    placement: Placement,
+    time: Duration,
+    failures: &mut Failures,
+) -> io::Result<Option<WakeUps>> {
+    let mut agent = Agent::start(contender, placement)?;
+    failures.ask(contender, "wake-ups", &mut agent, &Task::Idle { time })
+}
+
+/// Counts in this process.
 ///
 /// # Errors
 /// The first failure of the server or client.
-pub fn run(contender: &dyn Contender, placement: Placement, time: Duration) -> io::Result<WakeUps> {
-    let server = Server::start(contender, placement)?;
+pub(crate) fn wake_ups(
+    contender: &dyn Contender,
+    placement: Placement,
+    time: Duration,
+) -> io::Result<WakeUps> {
+    let server = Server::start(contender, 1, placement)?;
     let (tell, told) = mpsc::channel();
     thread::scope(|scope| {
         let waiting = scope.spawn(|| {

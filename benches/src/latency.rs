@@ -1,6 +1,6 @@
 //! Rounds of round trips, all contenders interleaved.
 //!
-//! In a round every contender gets a fresh server; then, size by size, each makes its round trips, in an order
+//! In a round every contender gets a fresh client and server, processes both; then, size by size, each makes its round trips, in an order
 //! that rotates from round to round. A figure is the median over the rounds, and a ratio is the median of the
 //! ratios to the floor's p50 of the *same* round, so that a disturbance that lasts longer than a round cancels.
 //!
@@ -11,8 +11,10 @@
 use std::io;
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::agent::{Agent, Task};
 use crate::allocations;
 use crate::child::Server;
 use crate::contender::{Client, Contender};
@@ -90,7 +92,7 @@ impl Row {
     }
 }
 
-/// Measures. The calling thread must already be pinned to the client's CPU.
+/// Measures.
 ///
 /// # Errors
 /// The first failure of a server or client that may not fail.
@@ -107,8 +109,8 @@ pub fn run(plan: &Plan<'_>, failures: &mut Failures) -> io::Result<Vec<Row>> {
 }
 
 /// What one contender did at one size in one round.
-#[derive(Clone, Debug)]
-struct Sample {
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Sample {
     p50_us: f64,
     p99_us: f64,
     trips: f64,
@@ -120,46 +122,55 @@ struct Sample {
     counted: f64,
 }
 
-/// A server of this round and a connection to it.
-struct Pair {
+/// A server of a round and a connection to it.
+pub(crate) struct Pair {
     client: Box<dyn Client>,
     server: Server,
 }
 
 /// One sample for each size and contender, sizes outside; `None` if that contender cannot carry that size or has failed.
 fn round(plan: &Plan<'_>, number: usize, field: &mut Field<'_>) -> io::Result<Vec<Option<Sample>>> {
-    let mut pairs = Vec::new();
+    let mut agents = Vec::new();
     for (at, contender) in plan.contenders.iter().enumerate() {
-        pairs.push(match field.has(at) {
-            true => field.allow(at, "start", Pair::start(*contender, plan.placement))?,
-            false => None,
-        });
+        agents.push(None);
+        if field.has(at) {
+            let mut agent = Agent::start(*contender, plan.placement)?;
+            agents[at] = field.ask(at, "start", &mut agent, &Task::Connect)?.map(|()| agent);
+        }
     }
-    let mut samples = vec![None; plan.sizes.len() * pairs.len()];
+    let mut samples = vec![None; plan.sizes.len() * agents.len()];
     for (at_size, &len) in plan.sizes.iter().enumerate() {
-        for turn in 0..pairs.len() {
-            let at = (turn + number) % pairs.len();
-            let Some(pair) = pairs[at].as_mut().filter(|_| len <= plan.contenders[at].largest()) else {
+        for turn in 0..agents.len() {
+            let at = (turn + number) % agents.len();
+            let Some(agent) = agents[at].as_mut().filter(|_| len <= plan.contenders[at].largest()) else {
                 continue;
             };
-            let what = format_args!("{} of {len} bytes", plan.together);
-            let sample = field.allow(at, what, pair.sample(len, plan.together))?;
+            let task = Task::RoundTrips { len, together: plan.together };
+            let sample = field.ask(at, format_args!("{} of {len} bytes", plan.together), agent, &task)?;
             if sample.is_none() {
-                pairs[at] = None;
+                agents[at] = None;
             }
-            samples[at_size * pairs.len() + at] = sample;
+            samples[at_size * agents.len() + at] = sample;
         }
     }
     Ok(samples)
 }
 
 impl Pair {
-    fn start(contender: &dyn Contender, placement: Placement) -> io::Result<Self> {
-        let server = Server::start(contender, placement)?;
+    /// Starts both.
+    ///
+    /// # Errors
+    /// The first failure of either.
+    pub(crate) fn start(contender: &dyn Contender, placement: Placement) -> io::Result<Self> {
+        let server = Server::start(contender, 1, placement)?;
         Ok(Self { client: contender.connect(server.directory())?, server })
     }
 
-    fn sample(&mut self, len: usize, together: usize) -> io::Result<Sample> {
+    /// Makes round trips of `together` requests of `len` bytes. This thread must be pinned to the client's CPU.
+    ///
+    /// # Errors
+    /// The first failure of server or client.
+    pub(crate) fn sample(&mut self, len: usize, together: usize) -> io::Result<Sample> {
         let most = trips(len * together);
         let warm_up = most / 10 + 5;
         let begin = Instant::now();

@@ -7,7 +7,9 @@
 //!   ipcm, in_place      this project; with bodies written and read where they are sent
 //!   raw                 the floors: bare AF_UNIX sockets; the first of them is *the* floor
 //!                       (other libraries: the workspace in `peers/`)
-//! child, placement      a server in a child process, pinned to a CPU, that cannot outlive its parent
+//! agent                 a process that measures one contender, and is killed if it hangs
+//!   child, placement    a server in a child process, pinned to a CPU, that cannot outlive its parent
+//!   directory, watchdog what they leave is removed, also if the whole is killed
 //!   usage, allocations  what a process has used, read from outside it
 //! latency               rounds of all contenders, interleaved
 //! death, notice         SIGKILL of the server until the client notices; until the kernel does
@@ -24,11 +26,13 @@
 //! Unsafe code is in [`allocations`] (a global allocator cannot be written without), in [`tracer`], and where
 //! [`in_place`] says that it trusts its peer.
 
+mod agent;
 pub mod allocations;
 pub mod child;
 pub mod contender;
 pub mod crowd;
 pub mod death;
+pub mod directory;
 pub mod failures;
 pub mod goal;
 pub mod goals;
@@ -48,3 +52,4 @@ pub mod statistics;
 pub mod syscalls;
 pub mod tracer;
 pub mod usage;
+pub mod watchdog;

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::child::Directory;
+use crate::directory::Directory;
 
 const KIB: f64 = 1024.0;
 

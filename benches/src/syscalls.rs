@@ -11,8 +11,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::child::{Directory, client_command, read_ready, serve_command, wait_readable};
+use crate::agent::{Agent, Task};
+use crate::child::{client_command, read_ready, serve_command, wait_readable};
 use crate::contender::Contender;
+use crate::directory::Directory;
+use crate::failures::Failures;
 use crate::placement::Placement;
 use crate::tracer::{Stop, Tracer};
 
@@ -41,22 +44,31 @@ impl Row {
     }
 }
 
-/// Counts for one contender and body length.
+/// Counts for one contender and body length; `None` if the contender failed and may.
 ///
-/// This thread must have no other children but a watchdog that outlives the call.
+/// # Errors
+/// If a child fails that may not, or tracing is not permitted.
+pub fn count(
+    contender: &dyn Contender,
+    len: usize,
+    placement: Placement,
+    failures: &mut Failures,
+) -> io::Result<Option<Row>> {
+    let mut agent = Agent::start(contender, placement)?;
+    let calls: Option<[f64; 2]> =
+        failures.ask(contender, "system calls", &mut agent, &Task::Calls { len })?;
+    Ok(calls.map(|[client, server]| Row { name: contender.name(), len, client, server }))
+}
+
+/// Counts the calls of client and server per round trip, in children of this process, which must have no others.
 ///
 /// # Errors
 /// If a child fails, or tracing is not permitted.
-pub fn count(contender: &dyn Contender, len: usize, placement: Placement) -> io::Result<Row> {
+pub(crate) fn calls(contender: &dyn Contender, len: usize, placement: Placement) -> io::Result<[f64; 2]> {
     let few = run_traced(contender, len, placement, FEW)?;
     let many = run_traced(contender, len, placement, MANY)?;
     let per_trip = |few: u64, many: u64| (many as f64 - few as f64) / f64::from(MANY - FEW);
-    Ok(Row {
-        name: contender.name(),
-        len,
-        client: per_trip(few.client, many.client),
-        server: per_trip(few.server, many.server),
-    })
+    Ok([per_trip(few.client, many.client), per_trip(few.server, many.server)])
 }
 
 /// All calls of a run.
@@ -75,7 +87,7 @@ fn run_traced(contender: &dyn Contender, len: usize, at: Placement, trips: u32) 
         }
     };
 
-    let server = tracer.spawn(serve_command(contender, directory.path(), at)?)?;
+    let server = tracer.spawn(serve_command(contender, 1, directory.path(), at)?)?;
     let stdout = tracer.child(server).stdout.take().expect("stdout is piped");
     while wait_readable(&stdout, Duration::ZERO).is_err() {
         count(tracer.step()?);

@@ -1,6 +1,7 @@
 //! The benchmark itself: its floors are as frugal as they claim, and it leaves nothing behind.
 
 use std::fs;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -45,13 +46,16 @@ fn a_raw_round_trip_allocates_nothing_and_its_ratio_to_itself_is_one() {
 /// Clause B5: a large body costs the calls of a small one. Some are made because time passes, not for a round trip.
 #[test]
 fn a_large_typed_round_trip_is_four_system_calls_and_allocates_nothing() {
-    let report = roundtrip(&["syscalls", "--only", "ipcm"]);
-    for row in report["syscalls"].as_array().expect("rows") {
-        if row["name"].as_str().is_some_and(|name| name.starts_with("ipcm")) {
-            let calls = row["client"].as_f64().expect("a number") + row["server"].as_f64().expect("a number");
-            assert!(calls < 5.0, "{row}");
-        }
-    }
+    // Beside others that are busy much time passes.
+    let most = || {
+        let report = roundtrip(&["syscalls", "--only", "ipcm"]);
+        let rows = report["syscalls"].as_array().expect("rows").iter();
+        let ours = rows.filter(|row| row["name"].as_str().is_some_and(|name| name.starts_with("ipcm")));
+        let calls = |side: &Value| side.as_f64().expect("a number");
+        ours.map(|row| calls(&row["client"]) + calls(&row["server"])).fold(0.0, f64::max)
+    };
+    let tries: Vec<f64> = std::iter::repeat_with(most).take(5).take_while(|calls| *calls >= 5.0).collect();
+    assert!(tries.len() < 5, "{tries:?}");
     let report = roundtrip(&["latency", "--only", "ipcm", "--rounds", "3"]);
     let rows = report["latency"].as_array().expect("rows");
     let ours = rows.iter().filter(|row| row["name"].as_str().is_some_and(|name| name.starts_with("ipcm")));
@@ -62,20 +66,22 @@ fn a_large_typed_round_trip_is_four_system_calls_and_allocates_nothing() {
 }
 
 #[test]
-fn children_end_when_the_benchmark_is_killed() {
+fn all_processes_of_a_killed_benchmark_end_and_what_they_left_is_removed() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_roundtrip"));
     let mut parent = command.args(["latency", "--quick"]).stdout(Stdio::null()).spawn().expect("it starts");
-    let children = wait_for(|| Some(children_of(parent.id())).filter(|children| children.len() >= 3));
+    // The watchdog, and two agents with a server each.
+    let processes = wait_for(|| Some(descendants_of(parent.id())).filter(|processes| processes.len() >= 5));
+    let prefix = format!("ipcm-bench-{}-", parent.id());
+    let shared = Path::new("/dev/shm").join(format!("{prefix}0_memory"));
+    fs::write(&shared, "x").expect("there is shared memory");
     parent.kill().expect("it still runs");
     parent.wait().expect("it is ours");
-    for child in children {
-        wait_for(|| (!is_running(child)).then_some(()));
+    for process in processes {
+        wait_for(|| (!is_running(process)).then_some(()));
     }
-    let ours = format!("ipcm-bench-{}-", parent.id());
+    assert!(!shared.exists());
     for entry in fs::read_dir(std::env::temp_dir()).expect("a directory").flatten() {
-        if entry.file_name().to_string_lossy().starts_with(&ours) {
-            fs::remove_dir_all(entry.path()).expect("the killed one can no longer do it");
-        }
+        assert!(!entry.file_name().to_string_lossy().starts_with(&prefix), "{entry:?}");
     }
 }
 
@@ -92,9 +98,11 @@ fn wait_for<T>(mut ask: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-fn children_of(pid: u32) -> Vec<u32> {
+/// Its children, and theirs, and so on.
+fn descendants_of(pid: u32) -> Vec<u32> {
     let list = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-    list.split_whitespace().filter_map(|word| word.parse().ok()).collect()
+    let children = list.split_whitespace().filter_map(|word| word.parse().ok());
+    children.flat_map(|child| [vec![child], descendants_of(child)].concat()).collect()
 }
 
 /// Whether a process exists and is this program rather than a later one of the same number, or a zombie.

@@ -3,13 +3,15 @@
 //! As in its examples: `request_response_with_events`, with slices of bytes as in `request_response_dynamic_data`. An
 //! event service notifies the server; by another one it notifies the client whose listener the request names. Who
 //! waits is not notified when the other side is killed, so a client `notices_end` not: dead nodes are looked for when
-//! a node is made, which also clears away the shared memory that they leave.
+//! a node is made. The servers here are killed, so the names of all that they share begin as
+//! [`shared_prefix`] says, by which it is removed.
 //!
-//! What a service can need is resident from the start: here some 100 MiB, for 64 clients with 64 requests each, where
-//! one client with 64 takes 12 MiB. For 512 it would be 780 MiB and take seconds, so that crowd is left out.
+//! What a service can need is resident from the start, so it is made for the clients that there will be: a single one
+//! may have [`WINDOW`] requests at once, each of a crowd has one.
 
 use std::error::Error;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use iceoryx2::pending_response::PendingResponse;
@@ -17,17 +19,15 @@ use iceoryx2::port::client;
 use iceoryx2::port::listener::Listener;
 use iceoryx2::port::notifier::Notifier;
 use iceoryx2::prelude::*;
+use iceoryx2::service::builder;
 use iceoryx2::service::port_factory::{event, request_response};
 use ipcm_benches::contender::{Client, Contender};
+use ipcm_benches::directory::shared_prefix;
 use ipcm_benches::pipeline::WINDOW;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 /// The id of the listener that is to be notified of the answer.
 type Header = u128;
-
-/// The largest crowd.
-const CLIENTS: usize = 64;
-const NODES: usize = CLIENTS + 1;
 
 /// See the module.
 pub(crate) struct Iceoryx2;
@@ -37,16 +37,16 @@ impl Contender for Iceoryx2 {
         "iceoryx2"
     }
 
-    fn most_clients(&self) -> usize {
-        CLIENTS
-    }
-
     fn notices_end(&self) -> bool {
         false
     }
 
     fn serve(&self, dir: &Path, ready: &mut dyn FnMut()) -> io::Result<()> {
-        serve(dir, ready).map_err(|error| io::Error::other(error.to_string()))
+        self.serve_many(dir, 1, ready)
+    }
+
+    fn serve_many(&self, dir: &Path, clients: usize, ready: &mut dyn FnMut()) -> io::Result<()> {
+        serve(dir, clients, ready).map_err(|error| io::Error::other(error.to_string()))
     }
 
     fn connect(&self, dir: &Path) -> io::Result<Box<dyn Client>> {
@@ -55,13 +55,8 @@ impl Contender for Iceoryx2 {
     }
 }
 
-/// Clears away what servers have left that were killed.
-pub(crate) fn clean_up() {
-    let _ = node(); // which looks for dead ones
-}
-
-fn serve(dir: &Path, ready: &mut dyn FnMut()) -> Result<()> {
-    let services = Services::open(dir)?;
+fn serve(dir: &Path, clients: usize, ready: &mut dyn FnMut()) -> Result<()> {
+    let services = Services::create(dir, clients)?;
     let listener = services.to_server.listener_builder().create()?;
     let notifier = services.to_client.notifier_builder().create()?;
     let server =
@@ -93,30 +88,55 @@ struct Services {
 }
 
 impl Services {
-    fn open(dir: &Path) -> Result<Self> {
+    fn create(dir: &Path, clients: usize) -> Result<Self> {
         let node = node()?;
-        let service = |part: &str| {
-            Result::Ok(node.service_builder(&format!("{}/{part}", dir.display()).as_str().try_into()?))
-        };
-        let echo = service("echo")?.request_response::<[u8], [u8]>().request_user_header::<Header>();
-        let echo =
-            echo.max_servers(1).max_clients(CLIENTS).max_nodes(NODES).max_active_requests_per_client(WINDOW);
+        let nodes = clients + 1;
+        let requests = if clients == 1 { WINDOW } else { 1 };
+        let echo = echo(&node, dir)?.max_servers(1).max_clients(clients).max_nodes(nodes);
         let events = |part| {
-            Result::Ok(service(part)?.event().max_nodes(NODES).max_listeners(NODES).max_notifiers(NODES))
+            Result::Ok(event(&node, dir, part)?.max_nodes(nodes).max_listeners(nodes).max_notifiers(nodes))
         };
         Ok(Self {
-            echo: echo.open_or_create()?,
-            to_server: events("server")?.open_or_create()?,
-            to_client: events("client")?.open_or_create()?,
+            echo: echo.max_active_requests_per_client(requests).create()?,
+            to_server: events("server")?.create()?,
+            to_client: events("client")?.create()?,
+            _node: node,
+        })
+    }
+
+    fn open(dir: &Path) -> Result<Self> {
+        let node = node()?;
+        Ok(Self {
+            echo: echo(&node, dir)?.open()?,
+            to_server: event(&node, dir, "server")?.open()?,
+            to_client: event(&node, dir, "client")?.open()?,
             _node: node,
         })
     }
 }
 
+fn echo(
+    node: &Node<ipc::Service>,
+    dir: &Path,
+) -> Result<builder::request_response::Builder<[u8], Header, [u8], (), ipc::Service>> {
+    let service = node.service_builder(&name(dir, "echo")?);
+    Ok(service.request_response::<[u8], [u8]>().request_user_header::<Header>())
+}
+
+fn event(node: &Node<ipc::Service>, dir: &Path, part: &str) -> Result<builder::event::Builder<ipc::Service>> {
+    Ok(node.service_builder(&name(dir, part)?).event())
+}
+
+fn name(dir: &Path, part: &str) -> Result<ServiceName> {
+    Ok(format!("{}/{part}", dir.display()).as_str().try_into()?)
+}
+
 fn node() -> Result<Node<ipc::Service>> {
     set_log_level(LogLevel::Error);
+    let directory = std::env::temp_dir();
     let mut config = Config::global_config().clone();
-    config.global.prefix = FileName::new(b"ipcm_bench_")?;
+    config.global.prefix = FileName::new(shared_prefix(&directory).as_bytes())?;
+    config.global.set_root_path(&iceoryx2::prelude::Path::new(directory.as_os_str().as_bytes())?);
     let builder = NodeBuilder::new().config(&config).signal_handling_mode(SignalHandlingMode::Disabled);
     Ok(builder.create()?)
 }

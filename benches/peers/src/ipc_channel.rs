@@ -19,6 +19,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::asynchronous::{UNANSWERED, check};
+use crate::synchronous::{Halves, Numbering};
 
 /// Typed.
 pub(crate) struct IpcChannel;
@@ -59,7 +60,7 @@ impl Contender for IpcChannel {
         let (requests, far_requests) = channel()?;
         let (far_answers, answers) = channel()?;
         hand_over::<Ends>(dir, (far_requests, far_answers))?;
-        Ok(Box::new(Typed { requests, answers, number: 0, body: Vec::new() }))
+        Ok(Numbering::new(Typed { requests, answers, body: Vec::new() }))
     }
 }
 
@@ -86,7 +87,7 @@ impl Contender for IpcBytes {
         let (requests, far_requests) = bytes_channel()?;
         let (far_answers, answers) = bytes_channel()?;
         hand_over::<BytesEnds>(dir, (far_requests, far_answers))?;
-        Ok(Box::new(Bytes { requests, answers, number: 0, body: Vec::new() }))
+        Ok(Numbering::new(Bytes { requests, answers, body: Vec::new() }))
     }
 }
 
@@ -107,84 +108,55 @@ fn hand_over<T: Serialize>(dir: &Path, ends: T) -> io::Result<()> {
 struct Typed {
     requests: IpcSender<Envelope>,
     answers: IpcReceiver<Envelope>,
-    number: u64,
     /// That of the last answer, for the next request.
     body: Vec<u8>,
 }
 
-impl Typed {
+impl Halves for Typed {
+    fn send(&mut self, number: u64, len: usize) -> io::Result<()> {
+        let mut body = std::mem::take(&mut self.body);
+        body.resize(len - 8, 1);
+        self.requests.send(Envelope { number, body }).map_err(io::Error::other)
+    }
+
     fn receive(&mut self, number: u64, len: usize) -> io::Result<()> {
         let answer = self.answers.recv().map_err(io::Error::other)?;
         self.body = answer.body;
-        check((number, len), (answer.number, self.body.len()))
-    }
-}
-
-impl Client for Typed {
-    fn round_trip(&mut self, len: usize) -> io::Result<()> {
-        self.number += 1;
-        let mut body = std::mem::take(&mut self.body);
-        body.resize(len - 8, 1);
-        self.requests.send(Envelope { number: self.number, body }).map_err(io::Error::other)?;
-        self.receive(self.number, len - 8)
-    }
-
-    fn together(&mut self, len: usize, count: usize) -> io::Result<()> {
-        let numbers = self.number..self.number + count as u64;
-        self.number = numbers.end;
-        for number in numbers.clone() {
-            self.requests.send(Envelope { number, body: vec![1; len - 8] }).map_err(io::Error::other)?;
-        }
-        numbers.clone().try_for_each(|number| self.receive(number, len - 8))
+        check((number, len - 8), (answer.number, self.body.len()))
     }
 
     fn await_end(&mut self) -> io::Result<()> {
         self.requests.send(Envelope { number: UNANSWERED, body: Vec::new() }).map_err(io::Error::other)?;
-        match self.answers.recv() {
-            Err(_) => Ok(()),
-            Ok(_) => Err(io::Error::other("an answer that nobody was to give")),
-        }
+        ended(&self.answers.recv())
     }
 }
 
 struct Bytes {
     requests: IpcBytesSender,
     answers: IpcBytesReceiver,
-    number: u64,
     body: Vec<u8>,
 }
 
-impl Bytes {
+impl Halves for Bytes {
     fn send(&mut self, number: u64, len: usize) -> io::Result<()> {
         self.body.resize(len, 1);
         self.body[..8].copy_from_slice(&number.to_ne_bytes());
         self.requests.send(&self.body)
     }
 
-    fn receive(&self, number: u64, len: usize) -> io::Result<()> {
+    fn receive(&mut self, number: u64, len: usize) -> io::Result<()> {
         let answer = self.answers.recv().map_err(io::Error::other)?;
         let answered = answer.first_chunk().copied().map_or(UNANSWERED, u64::from_ne_bytes);
         check((number, len), (answered, answer.len()))
     }
-}
-
-impl Client for Bytes {
-    fn round_trip(&mut self, len: usize) -> io::Result<()> {
-        self.together(len, 1)
-    }
-
-    fn together(&mut self, len: usize, count: usize) -> io::Result<()> {
-        let numbers = self.number..self.number + count as u64;
-        self.number = numbers.end;
-        numbers.clone().try_for_each(|number| self.send(number, len))?;
-        numbers.clone().try_for_each(|number| self.receive(number, len))
-    }
 
     fn await_end(&mut self) -> io::Result<()> {
         self.requests.send(&[])?;
-        match self.answers.recv() {
-            Err(_) => Ok(()),
-            Ok(_) => Err(io::Error::other("an answer that nobody was to give")),
-        }
+        ended(&self.answers.recv())
     }
+}
+
+/// What is received once the server has ended.
+fn ended<T, E>(received: &Result<T, E>) -> io::Result<()> {
+    if received.is_err() { Ok(()) } else { Err(io::Error::other("an answer that nobody was to give")) }
 }

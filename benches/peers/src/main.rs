@@ -12,6 +12,7 @@ mod echo_capnp;
 mod iceoryx2;
 mod ipc_channel;
 mod postcard_rpc;
+mod synchronous;
 mod tarpc;
 mod tonic;
 mod zbus;
@@ -44,7 +45,5 @@ static PEERS: &[&dyn Contender] = &[
 static ABSENT: &[(&str, &str)] = &[];
 
 fn main() -> ExitCode {
-    let code = goals::main(&Peers { contenders: PEERS, absent: ABSENT });
-    iceoryx2::clean_up();
-    code
+    goals::main(&Peers { contenders: PEERS, absent: ABSENT })
 }

@@ -12,6 +12,9 @@ use std::sync::OnceLock;
 use ipcm_benches::contender::{Client, Contender};
 use zmq::{Context, DEALER, Message, ROUTER, SNDMORE, Socket};
 
+use crate::asynchronous::{UNANSWERED, check};
+use crate::synchronous::{Halves, Numbering};
+
 /// See the module.
 pub(crate) struct ZeroMq;
 
@@ -38,41 +41,25 @@ impl Contender for ZeroMq {
     fn connect(&self, dir: &Path) -> io::Result<Box<dyn Client>> {
         let socket = socket(DEALER)?;
         socket.connect(&address(dir))?;
-        Ok(Box::new(Dealer { socket, number: 0 }))
+        Ok(Numbering::new(Dealer { socket }))
     }
 }
 
 struct Dealer {
     socket: Socket,
-    number: u64,
 }
 
-impl Dealer {
-    fn send(&self, number: u64, len: usize) -> io::Result<()> {
+impl Halves for Dealer {
+    fn send(&mut self, number: u64, len: usize) -> io::Result<()> {
         let mut message = Message::with_size(len);
         message[..8].copy_from_slice(&number.to_ne_bytes());
         Ok(self.socket.send(message, 0)?)
     }
 
-    fn receive(&self, number: u64, len: usize) -> io::Result<()> {
+    fn receive(&mut self, number: u64, len: usize) -> io::Result<()> {
         let answer = self.socket.recv_msg(0)?;
-        if answer.len() != len || answer[..8] != number.to_ne_bytes() {
-            return Err(io::Error::other("the answer to another request"));
-        }
-        Ok(())
-    }
-}
-
-impl Client for Dealer {
-    fn round_trip(&mut self, len: usize) -> io::Result<()> {
-        self.together(len, 1)
-    }
-
-    fn together(&mut self, len: usize, count: usize) -> io::Result<()> {
-        let numbers = self.number..self.number + count as u64;
-        self.number = numbers.end;
-        numbers.clone().try_for_each(|number| self.send(number, len))?;
-        numbers.clone().try_for_each(|number| self.receive(number, len))
+        let answered = answer.first_chunk().copied().map_or(UNANSWERED, u64::from_ne_bytes);
+        check((number, len), (answered, answer.len()))
     }
 
     fn await_end(&mut self) -> io::Result<()> {

@@ -5,12 +5,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use ipcm_benches::allocations::Counting;
-use ipcm_benches::child::{Watchdog, run_if_child};
+use ipcm_benches::child::run_if_child;
 use ipcm_benches::contender::Contender;
 use ipcm_benches::failures::Failures;
 use ipcm_benches::in_place::InPlace;
 use ipcm_benches::ipcm::Ipcm;
-use ipcm_benches::placement::{Placement, pin};
+use ipcm_benches::placement::Placement;
+use ipcm_benches::watchdog::Watchdog;
 use ipcm_benches::{death, latency, raw, syscalls};
 use serde_json::{Value, json};
 
@@ -121,7 +122,6 @@ fn number<T: std::str::FromStr>(word: String) -> Result<T, String> {
 fn run(options: &Options) -> io::Result<()> {
     let placement = if options.split { Placement::split()? } else { Placement::same()? };
     let _watchdog = Watchdog::start(Duration::from_secs(2 * options.seconds + 60))?;
-    pin(placement.client)?;
     let contenders = options.choose(CONTENDERS);
     let mut failures = Failures::default();
     let mut report = Report { json: options.json.then(serde_json::Map::new) };
@@ -130,7 +130,7 @@ fn run(options: &Options) -> io::Result<()> {
         let mut rows = Vec::new();
         for len in latency::SIZES {
             for contender in contenders.iter().filter(|contender| len <= contender.largest()) {
-                rows.push(syscalls::count(*contender, len, placement)?);
+                rows.extend(syscalls::count(*contender, len, placement, &mut failures)?);
             }
         }
         report.syscalls(&rows);

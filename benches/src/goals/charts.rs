@@ -10,6 +10,9 @@ use crate::plot::{Chart, Line};
 /// Body sizes of the chart in bytes, which include those of the goals.
 pub(super) const SIZES: [usize; 8] = [32, 256, 1 << 10, 4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20];
 
+/// Clients of the chart, which include those of the goals.
+pub(super) const CROWDS: [usize; 4] = [1, 8, 64, 512];
+
 /// Draws what has been measured of both.
 pub(super) fn write(dir: &Path, figures: &Figures) -> io::Result<()> {
     fs::create_dir_all(dir)?;

@@ -7,6 +7,8 @@ use std::time::Duration;
 pub(super) struct Effort {
     /// No more than this in all.
     pub(super) limit: Duration,
+    /// What a peer may take in one measurement, all its samples together.
+    pub(super) patience: Duration,
     pub(super) latency: Duration,
     pub(super) rounds: usize,
     pub(super) pipeline: Duration,
@@ -18,6 +20,8 @@ pub(super) struct Effort {
     pub(super) pairs: usize,
     pub(super) blocks: usize,
     pub(super) departed: usize,
+    /// No crowd is larger, whatever it is called.
+    pub(super) most_clients: usize,
     /// Builds the example, and asks cargo for the crates.
     pub(super) builds: bool,
     /// Builds everything anew as well.
@@ -27,6 +31,7 @@ pub(super) struct Effort {
 impl Effort {
     pub(super) const FULL: Self = Self {
         limit: Duration::from_secs(1200),
+        patience: Duration::from_secs(60),
         latency: Duration::from_secs(60),
         rounds: 1000,
         pipeline: Duration::from_secs(20),
@@ -38,12 +43,14 @@ impl Effort {
         pairs: 7,
         blocks: 30,
         departed: 10_000,
+        most_clients: 1000,
         builds: true,
         builds_cold: true,
     };
 
     pub(super) const QUICK: Self = Self {
         limit: Duration::from_secs(300),
+        patience: Duration::from_secs(15),
         latency: Duration::from_secs(10),
         pipeline: Duration::from_secs(5),
         floods: 3,
@@ -58,6 +65,7 @@ impl Effort {
     };
 
     pub(super) const SMOKE: Self = Self {
+        patience: Duration::from_secs(5),
         latency: Duration::ZERO,
         rounds: 1,
         pipeline: Duration::ZERO,
@@ -69,6 +77,7 @@ impl Effort {
         pairs: 1,
         blocks: 2,
         departed: 100,
+        most_clients: 16,
         builds: false,
         ..Self::QUICK
     };
@@ -78,8 +87,10 @@ impl Effort {
         if peers == 0 {
             return self;
         }
-        let times = 1 + peers as u32 / 2;
-        let [limit, latency, pipeline] = [self.limit, self.latency, self.pipeline].map(|time| time * times);
+        let times = 1 + peers.div_ceil(5) as u32;
+        let [latency, pipeline] = [self.latency, self.pipeline].map(|time| time * times);
+        // Each may run out of time in each of the ten measurements that there are.
+        let limit = self.limit * times + self.patience * 10 * peers as u32;
         Self { limit, latency, pipeline, ..self }
     }
 }

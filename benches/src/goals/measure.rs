@@ -31,7 +31,8 @@ pub(super) const GROUPS: [(&str, Measure); 7] = [
 
 type Measure = fn(&mut Progress) -> io::Result<()>;
 
-const CLIENTS: [usize; 4] = [1, 8, 64, 512];
+/// Crowds that goals are about.
+pub(super) const CROWDS: [usize; 2] = [64, 512];
 
 /// What has been measured so far.
 pub(super) struct Progress {
@@ -42,18 +43,21 @@ pub(super) struct Progress {
     placement: Placement,
     peers: Vec<&'static dyn Contender>,
     sizes: &'static [usize],
+    crowds: &'static [usize],
 }
 
 impl Progress {
-    /// Nothing measured yet. Round trips will be measured with bodies of `sizes` bytes.
+    /// Nothing measured yet. Round trips will be measured with bodies of `sizes` bytes, and `crowds` of clients.
     pub(super) fn new(
         effort: Effort,
         placement: Placement,
         peers: Vec<&'static dyn Contender>,
         sizes: &'static [usize],
+        crowds: &'static [usize],
     ) -> Self {
-        let (goals, figures, failures) = (Vec::new(), Figures::default(), Failures::allowed_to(&peers));
-        Self { goals, figures, failures, effort, placement, peers, sizes }
+        let failures = Failures::allowed_to(&peers, effort.patience);
+        let (goals, figures) = (Vec::new(), Figures::default());
+        Self { goals, figures, failures, effort, placement, peers, sizes, crowds }
     }
 
     /// Adds a goal that peers have no part in.
@@ -143,7 +147,7 @@ impl Progress {
         let what = "32 B, 64 outstanding, rate to raw stream, coalesced";
         self.add_beside("P3", what, Target::at_least(0.45, Unit::Times), ratios);
 
-        let server = Server::start(&Flooding, self.placement)?;
+        let server = Server::start(&Flooding, 1, self.placement)?;
         let mut client = Flooding.connect(server.directory())?;
         for _ in 0..self.effort.floods {
             client.together(SMALL, pipeline::FLOOD)?; // fails if a single one is not answered
@@ -157,13 +161,14 @@ impl Progress {
     fn p4(&mut self) -> io::Result<()> {
         let plan = crowd::Plan {
             contenders: &self.among(&[&raw::STREAM_EPOLL]),
-            clients: &CLIENTS,
+            clients: self.crowds,
+            most: self.effort.most_clients,
             placement: self.placement,
             time: self.effort.crowd_time,
             rounds: self.effort.crowd_rounds,
         };
         self.figures.crowds = crowd::run(&plan, &mut self.failures)?;
-        for clients in [64, 512] {
+        for clients in CROWDS {
             let what = format!("rate with {clients} clients to raw stream, epoll server");
             let ratios = self.figures.of_crowd(clients, |row| row.ratio[1]);
             self.add_beside("P4", what, Target::at_least(1.0, Unit::Times), ratios);
@@ -174,8 +179,7 @@ impl Progress {
         let mut taxes = Vec::new();
         for contender in self.among(&[]) {
             if contender.most_clients() >= 512 {
-                let ratio = self.growth(contender, Load::Idle(0), Load::Idle(511));
-                let ratio = self.failures.allow(contender, "511 idle clients", ratio)?;
+                let ratio = self.growth(contender, [Load::Idle(0), Load::Idle(511)])?;
                 taxes.extend(ratio.map(|ratio| (contender.name(), ratio)));
             }
         }
@@ -195,17 +199,18 @@ impl Progress {
             self.figures.latency = self.latency(&contenders, &[SMALL])?;
         }
         for contender in self.among(&[&raw::STREAM]) {
-            let row = syscalls::count(contender, SMALL, self.placement);
-            self.figures.syscalls.extend(self.failures.allow(contender, "system calls", row)?);
+            let row = syscalls::count(contender, SMALL, self.placement, &mut self.failures)?;
+            self.figures.syscalls.extend(row);
         }
         // Whole calls: traced, a round trip takes so long that what is done once a millisecond shows.
         let calls: Vec<_> =
             self.figures.syscalls.iter().map(|row| (row.name, row.client + row.server)).collect();
         let what = "system calls a round trip, a single client";
         self.add_beside("P5", what, Target::at_most(4.0, Unit::Count), calls);
-        let calls = syscalls::count(&Accompanied, SMALL, self.placement)?;
+        let calls = syscalls::count(&Accompanied, SMALL, self.placement, &mut self.failures)?;
         let what = "system calls a round trip, two connected clients";
-        self.add("P5", what, Target::at_most(5.0, Unit::Count), calls.client + calls.server);
+        let calls = calls.map(|row| row.client + row.server);
+        self.add("P5", what, Target::at_most(5.0, Unit::Count), calls);
 
         let switches = self.figures.of_size(SMALL, |row| row.voluntary + row.involuntary);
         self.add_beside("P5", "context switches a round trip", Target::at_most(2.0, Unit::Each), switches);
@@ -214,8 +219,7 @@ impl Progress {
 
         for contender in self.among(&[]) {
             if contender.notices_end() {
-                let wake_ups = idle::run(contender, self.placement, self.effort.idle);
-                let wake_ups = self.failures.allow(contender, "wake-ups", wake_ups)?;
+                let wake_ups = idle::run(contender, self.placement, self.effort.idle, &mut self.failures)?;
                 self.figures.idle.extend(wake_ups.map(|wake_ups| Idle { name: contender.name(), wake_ups }));
             }
         }
@@ -251,18 +255,22 @@ impl Progress {
             ("1,000 idle peers to one", Load::Idle(1), Load::Idle(1000)),
             ("10,000 departed peers to one", Load::Departed(1), Load::Departed(departed)),
         ] {
-            let ratio = self.growth(&Ipcm, base, load)?;
+            let ratio = self.growth(&Ipcm, [base, load])?;
             self.add("P7", format!("latency with {name}"), Target::at_most(1.05, Unit::Times), ratio);
         }
         Ok(())
     }
 
-    fn growth(&self, contender: &dyn Contender, base: Load, load: Load) -> io::Result<f64> {
-        let Effort { mut pairs, mut blocks, .. } = self.effort;
-        if let Load::Departed(_) = load {
+    fn growth(&mut self, contender: &'static dyn Contender, mut loads: [Load; 2]) -> io::Result<Option<f64>> {
+        let Effort { mut pairs, mut blocks, most_clients, .. } = self.effort;
+        if let Load::Idle(clients) = &mut loads[1] {
+            *clients = (*clients).min(most_clients);
+        }
+        if let Load::Departed(_) = loads[1] {
             (pairs, blocks) = (pairs.div_ceil(3), blocks * 3); // ten thousand take their time to come and go
         }
-        growth::ratio(contender, growth::Plan { placement: self.placement, pairs, blocks }, base, load)
+        let plan = growth::Plan { placement: self.placement, pairs, blocks };
+        growth::ratio(contender, plan, loads, &mut self.failures)
     }
 
     /// Size.
