@@ -12,8 +12,9 @@ use std::time::{Duration, Instant};
 pub(super) const FILE: &str = ".join";
 /// How long a join waits for the others'.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
-/// The pauses between two attempts, which double from the first to the second.
-const PAUSES: (Duration, Duration) = (Duration::from_micros(100), Duration::from_millis(5));
+/// The pauses between two attempts, which double from the first to the second: so long that hundreds who wait leave the
+/// one who joins the CPU.
+const PAUSES: (Duration, Duration) = (Duration::from_micros(100), Duration::from_millis(50));
 
 /// The lock, held until dropped; the kernel gives it up for a process that dies.
 #[derive(Debug)]
