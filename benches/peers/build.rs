@@ -1,8 +1,14 @@
-//! Generates the client and server of `src/tonic.rs`, which is described here so that `protoc` is not needed.
+//! Generates the clients and servers of `src/tonic.rs` and `src/capnp.rs`, neither of which needs a compiler for that.
+
+use std::path::PathBuf;
+use std::{env, fs};
 
 use tonic_build::manual::{Builder, Method, Service};
 
-fn main() {
+/// What `capnp compile -o- echo.capnp > echo.capnp.request` makes of `echo.capnp`: the schema, parsed.
+const REQUEST: &str = "echo.capnp.request";
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
     let echo = Method::builder()
         .name("echo")
         .route_name("Echo")
@@ -12,5 +18,11 @@ fn main() {
         .build();
     let service = Service::builder().name("Echo").package("example").method(echo).build();
     Builder::new().compile(&[service]);
+
+    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
+    capnpc::codegen::CodeGenerationCommand::new().output_directory(out).run(&*fs::read(REQUEST)?)?;
+
     println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed={REQUEST}");
+    Ok(())
 }

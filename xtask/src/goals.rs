@@ -34,7 +34,7 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
     let mut command = if peers.is_empty() {
         cargo("run --quiet --release --package ipcm-benches --bin goals --")
     } else {
-        cargo_aside("run", PEERS, "--quiet --release --locked --")
+        cargo_aside("run", PEERS, "--quiet --release --")
     };
     let status = command.args(arguments).status().map_err(|error| error.to_string())?;
     if status.success() { Ok(()) } else { Err(format!("goals: {status}")) }

@@ -7,7 +7,8 @@
 //! [`shared_prefix`] says, by which it is removed.
 //!
 //! What a service can need is resident from the start, so it is made for the clients that there will be: a single one
-//! may have [`WINDOW`] requests at once, each of a crowd has one.
+//! may have [`WINDOW`] requests at once, each of a crowd has one. Whoever joins looks at all nodes for dead ones, so that
+//! the crowd of 64 is the largest: 128 clients take 15 s to connect.
 
 use std::error::Error;
 use std::io;
@@ -35,6 +36,10 @@ pub(crate) struct Iceoryx2;
 impl Contender for Iceoryx2 {
     fn name(&self) -> &'static str {
         "iceoryx2"
+    }
+
+    fn most_clients(&self) -> usize {
+        64
     }
 
     fn notices_end(&self) -> bool {

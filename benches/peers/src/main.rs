@@ -8,7 +8,9 @@
 mod asynchronous;
 mod capnp;
 #[allow(clippy::all, clippy::undocumented_unsafe_blocks, unreachable_pub, reason = "it is generated")]
-mod echo_capnp;
+mod echo_capnp {
+    include!(concat!(env!("OUT_DIR"), "/echo_capnp.rs"));
+}
 mod iceoryx2;
 mod ipc_channel;
 mod postcard_rpc;

@@ -50,7 +50,7 @@ impl Effort {
 
     pub(super) const QUICK: Self = Self {
         limit: Duration::from_secs(300),
-        patience: Duration::from_secs(15),
+        patience: Duration::from_secs(20),
         latency: Duration::from_secs(10),
         pipeline: Duration::from_secs(5),
         floods: 3,
