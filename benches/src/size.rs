@@ -1,4 +1,4 @@
-//! What a small program that uses the library weighs: `examples/echo.rs`, built anew by cargo.
+//! What a small program that uses the library weighs: `bin/echo.rs`, built anew by cargo.
 
 use std::fs;
 use std::io;
@@ -26,19 +26,19 @@ pub struct Profile {
     settings: &'static [&'static str],
 }
 
-/// The example, built.
+/// The program, built.
 #[derive(Clone, Debug)]
 pub struct Built {
     executable: PathBuf,
 }
 
 impl Built {
-    /// Builds the example.
+    /// Builds the program.
     ///
     /// # Errors
     /// If cargo cannot be started, or the build fails.
     pub fn new(profile: Profile) -> io::Result<Self> {
-        let mut cargo = cargo("build --package ipcm-benches --example echo --message-format json");
+        let mut cargo = cargo("build --package ipcm-benches --bin echo --message-format json");
         cargo.args(["--profile", profile.name]);
         for setting in ["inherits='release'"].iter().chain(profile.settings) {
             cargo.arg("--config").arg(format!("profile.{}.{setting}", profile.name));

@@ -22,7 +22,7 @@ pub(super) struct Effort {
     pub(super) departed: usize,
     /// No crowd is larger, whatever it is called.
     pub(super) most_clients: usize,
-    /// Builds the example, and asks cargo for the crates.
+    /// Builds the small program, and asks cargo for the crates.
     pub(super) builds: bool,
     /// Builds everything anew as well.
     pub(super) builds_cold: bool,
