@@ -32,8 +32,8 @@ pub struct Failures {
 }
 
 impl Failures {
-    /// Measurements go on without those of `peers` that fail; the default is that none may. In each measurement each of
-    /// them has `patience`, all its samples together.
+    /// Measurements go on without those of `peers` that fail; the default is that none may. Each of them has `patience`
+    /// for a sample, and three times that for all its samples in one measurement.
     pub fn allowed_to(peers: &[&'static dyn Contender], patience: Duration) -> Self {
         Self { may_fail: peers.iter().map(|peer| peer.name()).collect(), patience, seen: Vec::new() }
     }
@@ -82,6 +82,7 @@ impl Failures {
         self.may_fail.contains(&contender.name())
     }
 
+    /// The time of one sample.
     fn time_for(&self, contender: &dyn Contender) -> Duration {
         if self.may_fail(contender) { self.patience } else { UNLIMITED }
     }
@@ -98,7 +99,7 @@ pub(crate) struct Field<'f> {
 
 impl<'f> Field<'f> {
     pub(crate) fn new(contenders: &'f [&'static dyn Contender], failures: &'f mut Failures) -> Self {
-        let time = contenders.iter().map(|contender| failures.time_for(*contender)).collect();
+        let time = contenders.iter().map(|contender| 3 * failures.time_for(*contender)).collect();
         Self { contenders, has_left: vec![false; contenders.len()], time, failures }
     }
 
@@ -117,7 +118,7 @@ impl<'f> Field<'f> {
         task: &Task,
     ) -> io::Result<Option<T>> {
         let begin = Instant::now();
-        let answer = agent.ask(task, self.time[at]);
+        let answer = agent.ask(task, self.time[at].min(self.failures.time_for(self.contenders[at])));
         self.time[at] = self.time[at].saturating_sub(begin.elapsed());
         self.allow(at, what, answer)
     }

@@ -149,7 +149,7 @@ pub struct Table<'g>(pub &'g [Goal]);
 impl Display for Table<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [target, measured, peer] = ["target", "measured", "best peer"];
-        writeln!(f, "{:<5} {:<62} {target:>12} {measured:>12} {peer:>23}  met", "goal", "what")?;
+        writeln!(f, "{:<5} {:<62} {target:>12} {measured:>12} {peer:>26}  met", "goal", "what")?;
         for goal in self.0 {
             let target = format!("{} {}", goal.target.bound_sign(), goal.target.unit.show(goal.target.value));
             let measured = goal.measured.map_or("-".into(), |measured| goal.target.unit.show(measured));
@@ -161,7 +161,7 @@ impl Display for Table<'_> {
                 Some(true) => "yes",
                 Some(false) => "NO",
             };
-            writeln!(f, "{:<5} {:<62} {target:>12} {measured:>12} {peer:>23}  {met}", goal.group, goal.what)?;
+            writeln!(f, "{:<5} {:<62} {target:>12} {measured:>12} {peer:>26}  {met}", goal.group, goal.what)?;
         }
         let met = self.0.iter().filter(|goal| goal.is_met() == Some(true)).count();
         let measured = self.0.iter().filter(|goal| goal.measured.is_some()).count();
@@ -197,8 +197,8 @@ mod tests {
         let beside = goal.beside([("other", 1.25)]);
         assert_eq!(beside.to_json()["best_peer"], json!({ "name": "other", "measured": 1.25 }));
         let table = Table(&[alone, beside]).to_string();
-        let ends: Vec<&str> = table.lines().skip(1).take(2).map(|line| &line[line.len() - 28..]).collect();
-        assert_eq!(ends, [&format!("{:>23}  yes", "-"), &format!("{:>23}  yes", "other 1.25 x")]);
+        let ends: Vec<&str> = table.lines().skip(1).take(2).map(|line| &line[line.len() - 31..]).collect();
+        assert_eq!(ends, [&format!("{:>26}  yes", "-"), &format!("{:>26}  yes", "other 1.25 x")]);
     }
 
     #[test]

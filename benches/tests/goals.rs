@@ -19,6 +19,7 @@ fn goals_of_failing_peers(arguments: &[&str]) -> String {
 /// Runs one of the two, which must succeed and remove all that was made for it.
 fn run(program: &str, arguments: &[&str]) -> String {
     let mut command = Command::new(program);
+    command.env("RUST_BACKTRACE", "0"); // some peers panic, and a backtrace takes long
     let started =
         command.arg("--smoke").args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let child = started.expect("it starts");
@@ -107,7 +108,7 @@ fn a_peer_that_fails_is_reported_and_the_others_are_measured() {
 #[test]
 fn a_peer_that_hangs_or_ends_its_process_is_ended_and_the_others_are_measured() {
     let table = goals_of_failing_peers(&["P3", "--only", "sound", "--only", "hangs"]);
-    let note = "NOT MEASURED: hangs: 64 of 32 bytes: killed, as it took longer than 5 s";
+    let note = "NOT MEASURED: hangs: 64 of 32 bytes: killed, as it took longer than 10 s";
     assert!(table.lines().any(|line| line == note), "{note:?} in\n{table}");
     assert!(table.lines().any(|line| line.starts_with("sound ")), "{table}");
 

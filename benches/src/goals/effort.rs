@@ -7,7 +7,7 @@ use std::time::Duration;
 pub(super) struct Effort {
     /// No more than this in all.
     pub(super) limit: Duration,
-    /// What a peer may take in one measurement, all its samples together.
+    /// What a peer may take for a sample, and a third of what it may for all of them in one measurement.
     pub(super) patience: Duration,
     pub(super) latency: Duration,
     pub(super) rounds: usize,
@@ -65,7 +65,7 @@ impl Effort {
     };
 
     pub(super) const SMOKE: Self = Self {
-        patience: Duration::from_secs(5),
+        patience: Duration::from_secs(10),
         latency: Duration::ZERO,
         rounds: 1,
         pipeline: Duration::ZERO,
@@ -90,7 +90,7 @@ impl Effort {
         let times = 1 + peers.div_ceil(5) as u32;
         let [latency, pipeline] = [self.latency, self.pipeline].map(|time| time * times);
         // Each may run out of time in each of the ten measurements that there are.
-        let limit = self.limit * times + self.patience * 10 * peers as u32;
+        let limit = self.limit * times + 3 * self.patience * 10 * peers as u32;
         Self { limit, latency, pipeline, ..self }
     }
 }
