@@ -69,7 +69,7 @@ static OWN: &[&dyn Contender] = &[
 const USAGE: &str = "\
 usage: goals [P1 | P2 | ... | P10]... [options]     (all if none is named)
 
-  --quick       less than two minutes; a minute more if P8 has to be built, and five with peers
+  --quick       about two minutes, one of them for what P8 builds; with peers about seven
   --smoke       some seconds; the figures mean nothing
   --only WORD   of the peers those with WORD in their names; may be repeated
   --json        machine-readable
@@ -160,9 +160,12 @@ fn run(options: &Options, peers: &Peers) -> io::Result<()> {
         None => (&latency::SIZES, &measure::CROWDS),
     };
     let mut progress = Progress::new(effort, placement, chosen, sizes, crowds);
+    let mut taken = Vec::new();
     for (group, measure) in measure::GROUPS {
         if options.wants(group) {
+            let begin = Instant::now();
             measure(&mut progress)?;
+            taken.push(format!("{group} {:.0}", begin.elapsed().as_secs_f64()));
         }
     }
     if let Some(dir) = &options.plot {
@@ -198,7 +201,8 @@ fn run(options: &Options, peers: &Peers) -> io::Result<()> {
         for (name, why) in not_measured {
             println!("NOT MEASURED: {name}: {why}");
         }
-        println!("both sides on CPU {}, {:.0} s", placement.client, begin.elapsed().as_secs_f64());
+        let seconds = begin.elapsed().as_secs_f64();
+        println!("both sides on CPU {}, {seconds:.0} s: {}", placement.client, taken.join(", "));
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Line charts as SVG, both axes logarithmic, each line named at its end.
+//! Line charts as SVG, both axes logarithmic, each line named at the right, where a dotted one leads to.
 
 use std::fmt::Write;
 
@@ -120,12 +120,21 @@ impl Chart {
             }
         }
         for (at, number) in self.name_places(&y) {
+            let (line, colour) = (&self.lines[number], self.colour(number));
+            let end = line.points.last().map_or((x.to, at), |&(h, v)| (x.at(h), y.at(v)));
+            put(format!(
+                "<path d=\"M{:.1} {:.1}L{:.1} {at:.1}\" stroke=\"{colour}\" stroke-width=\"0.7\" \
+                 stroke-dasharray=\"2 3\"/>\n",
+                end.0,
+                end.1,
+                x.to + 8.0
+            ));
             put(format!(
                 "<text x=\"{:.1}\" y=\"{:.1}\" fill=\"{}\">{}</text>\n",
                 x.to + 10.0,
                 at + 4.0,
-                self.colour(number),
-                escape(&self.lines[number].name)
+                colour,
+                escape(&line.name)
             ));
         }
         put("</svg>\n".into());

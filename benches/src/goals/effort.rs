@@ -54,7 +54,7 @@ impl Effort {
         latency: Duration::from_secs(10),
         pipeline: Duration::from_secs(5),
         floods: 3,
-        crowd_rounds: 5,
+        crowd_rounds: 3,
         crowd_time: Duration::from_millis(200),
         idle: Duration::from_secs(2),
         deaths: 30,
