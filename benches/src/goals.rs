@@ -49,7 +49,7 @@ pub struct Peers {
 const ELSEWHERE: [(&str, &str); 3] = [
     ("P2", "there is no transport through shared memory yet"),
     ("P9", "measured by `cargo xtask firmware`"),
-    ("P10", "measured by `cargo xtask wasi`"),
+    ("P10", "measured by `cargo xtask goals P10`"),
 ];
 
 /// Whatever is started as a child, but for the peers.

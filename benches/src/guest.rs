@@ -12,7 +12,7 @@ use std::process::{Child, Command, Stdio};
 
 use ipcm::{Bus, Gateway, Service, ServiceProcess, TransportKind};
 
-use crate::child::Directory;
+use crate::directory::Directory;
 use crate::statistics::median;
 
 /// The name of the service, and of its entry in the child.

@@ -6,10 +6,11 @@ use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use ipcm_benches::child::{Watchdog, run_if_child};
+use ipcm_benches::child::run_if_child;
 use ipcm_benches::goal::{Goal, Table, Target, Unit};
 use ipcm_benches::guest::{self, Program};
 use ipcm_benches::placement::{Placement, pin};
+use ipcm_benches::watchdog::Watchdog;
 
 /// No more than this in all.
 const LIMIT: Duration = Duration::from_secs(300);

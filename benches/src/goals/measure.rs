@@ -187,7 +187,7 @@ impl Progress {
         self.add_beside("P4", what, Target::at_most(1.02, Unit::Times), taxes);
         // With a second client the service waits for all of them at once, as it does with 512.
         let what = "latency beside 511 idle clients to that beside one";
-        let ratio = self.growth(&Ipcm, Load::Idle(1), Load::Idle(511))?;
+        let ratio = self.growth(&Ipcm, [Load::Idle(1), Load::Idle(511)])?;
         self.add("P4", what, Target::at_most(1.02, Unit::Times), ratio);
         Ok(())
     }

@@ -66,7 +66,8 @@ impl FilesTransport {
         if record.pid() == self.record().pid() {
             // It says so when it leaves, unless it had not taken the link in; and with this process, nobody is left to
             // be told. One that falls asleep says so before it does.
-            return connection.asleep.is_none() && (connection.side == Side::Callee || connection.has_heard());
+            return connection.asleep.is_none()
+                && (connection.side == Side::Callee || connection.has_heard());
         }
         connection.process = self.alarm.watch_process(connection.link, record.pid());
         connection.process.is_some()
