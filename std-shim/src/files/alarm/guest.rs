@@ -16,8 +16,9 @@ use crate::clock::Monotonic;
 use crate::files::entry::Entry;
 
 /// For how long it is looked again and again, once something has come or was sent. A sleep takes a millisecond at
-/// least under wasmtime, which is several times as long as an answer does.
-const EAGER: Duration = Duration::from_millis(1);
+/// least under wasmtime, which is several times as long as an answer does; but on one CPU it may be the sleep that
+/// lets the other side run.
+const EAGER: Duration = Duration::from_micros(300);
 /// The first pause, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_micros(100), Duration::from_millis(50));
 
