@@ -39,7 +39,7 @@ pub struct RelayConfig {
     pub framing: Framing,
     /// Bytes of one link that may wait for its peer; a smaller number than 64 counts as 64.
     pub window: u32,
-    /// The longest record that is taken, in bytes; a smaller number than [`LEAST_LIMIT`] counts as that.
+    /// The longest record that is taken, in bytes; a smaller number than [`LEAST_LIMIT`](super::LEAST_LIMIT) counts as that.
     pub limit: u16,
     /// Links that may be open at once, at least 1. Default 1024.
     pub links: usize,
