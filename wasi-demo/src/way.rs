@@ -9,7 +9,7 @@ use ipcm::FdStream as Stdio;
 use ipcm::StdioStream as Stdio;
 use ipcm::{BusTransport, Config, Info, InfoError, JoinError, Monotonic, PeerKind};
 use ipcm_core::transport::{
-    Area, Capabilities, ConnectError, PeerStatus, Progress, Transport, TransportEvent,
+    Area, Capabilities, ConnectError, Parting, PeerStatus, Progress, SuspendError, Transport, TransportEvent,
 };
 use ipcm_core::trunk::{Identity, MemberKind, TrunkConfig, TrunkEnd, TrunkTransport};
 use ipcm_core::{Client, Clock, Endpoint, Incarnation, Instant, LinkId};
@@ -114,6 +114,10 @@ impl Transport for Way {
         each!(self, transport => transport.accept(link))
     }
 
+    fn spent(&self, link: LinkId) -> u64 {
+        each!(self, transport => transport.spent(link))
+    }
+
     fn reject(&mut self) {
         each!(self, transport => transport.reject());
     }
@@ -156,6 +160,10 @@ impl Transport for Way {
         each!(self, transport => transport.receive_or_wait(link, buffer, now, deadline))
     }
 
+    fn set_receiving(&mut self, link: LinkId, receiving: bool) {
+        each!(self, transport => transport.set_receiving(link, receiving));
+    }
+
     fn close(&mut self, link: LinkId) {
         each!(self, transport => transport.close(link));
     }
@@ -170,6 +178,18 @@ impl Transport for Way {
 
     fn next_deadline(&self) -> Option<Instant> {
         each!(self, transport => transport.next_deadline())
+    }
+
+    fn suspend(&mut self, until: Instant, links: Vec<Parting>) -> Result<(), SuspendError> {
+        each!(self, transport => transport.suspend(until, links))
+    }
+
+    fn keep(&mut self, note: &[u8]) -> Result<(), SuspendError> {
+        each!(self, transport => transport.keep(note))
+    }
+
+    fn take_kept(&mut self) -> Result<Vec<Vec<u8>>, SuspendError> {
+        each!(self, transport => transport.take_kept())
     }
 
     fn find(&mut self, peer: &str) -> Result<Option<PeerStatus>, ConnectError> {
