@@ -241,25 +241,25 @@ fn credit_behind_an_answer_is_used_at_once() {
     let bus = bus!();
     let mut peer = Handle::builder(bus.info(), "nobody").name("peer").build();
     peer.join().unwrap();
-    let (info, me) = (bus.info().clone(), raw::record(&bus, "peer"));
-    let answering = std::thread::spawn(move || {
-        let mut config = Config::default();
-        config.window = 1;
-        let mut raw = RawLink::accept_with(&info, &me, config);
-        for _ in 0..3 {
-            let Happened::Request(token, body) = raw.next() else { panic!("not a request") };
-            raw.respond(token, &body);
-            let output = raw.take_output();
-            let (credit, answer) = output.split_at(16);
-            assert_eq!((credit[0], credit[5]), (16, 10), "the credit is a frame without a body");
-            raw.send(&[answer, credit].concat()).unwrap();
+    let info = bus.info().clone();
+    let calling = std::thread::spawn(move || {
+        let mut handle = Handle::new(&info, "peer");
+        for number in 0..3u64 {
+            assert_eq!(handle.sync_request("peer", &number, AMPLE), Ok(number));
         }
     });
-    let mut handle = Handle::new(bus.info(), "peer");
-    for number in 0..3u64 {
-        assert_eq!(handle.sync_request("peer", &number, AMPLE), Ok(number));
+    let mut config = Config::default();
+    config.window = 1;
+    let mut raw = RawLink::accept_with(bus.info(), &raw::record(&bus, "peer"), config);
+    for _ in 0..3 {
+        let Happened::Request(token, body) = raw.next() else { panic!("not a request") };
+        raw.respond(token, &body);
+        let output = raw.take_output();
+        let (credit, answer) = output.split_at(16);
+        assert_eq!((credit[0], credit[5]), (16, 10), "the credit is a frame without a body");
+        raw.send(&[answer, credit].concat()).unwrap();
     }
-    answering.join().unwrap();
+    calling.join().unwrap();
 }
 
 /// Clause B6. Clause D1. Fault X8: the peer that breaks the protocol does not hang up, and nothing has a timeout.
@@ -269,18 +269,17 @@ fn a_peer_that_answers_junk_and_stays_ends_the_call() {
     let bus = bus!();
     let mut peer = Handle::builder(bus.info(), "nobody").name("peer").build();
     peer.join().unwrap();
-    let (info, me) = (bus.info().clone(), raw::record(&bus, "peer"));
-    let answering = std::thread::spawn(move || {
-        let mut raw = RawLink::accept_as(&info, &me);
-        let Happened::Request(..) = raw.next() else { panic!("not a request") };
-        // The size of no frame.
-        raw.send(&[15, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]).unwrap();
-        raw.await_closed();
+    let info = bus.info().clone();
+    let calling = std::thread::spawn(move || {
+        Handle::new(&info, "peer").sync_request::<u64>("peer", &1u64, None).unwrap_err()
     });
-    let mut handle = Handle::new(bus.info(), "peer");
-    let ended = handle.sync_request::<u64>("peer", &1u64, None).unwrap_err();
+    let mut raw = RawLink::accept_as(bus.info(), &raw::record(&bus, "peer"));
+    let Happened::Request(..) = raw.next() else { panic!("not a request") };
+    // The size of no frame.
+    raw.send(&[15, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]).unwrap();
+    raw.await_closed();
+    let ended = calling.join().unwrap();
     let CallError::Request(RequestError::PeerGone { reason: GoneReason::Protocol(_), .. }) = ended else {
         panic!("{ended}")
     };
-    answering.join().unwrap();
 }

@@ -19,22 +19,21 @@ fn a_caller_of_a_newer_peer_names_both_versions() {
     let bus = bus!();
     let mut newer = Handle::builder(bus.info(), "nobody").name("newer").build();
     newer.join().unwrap();
-    let (info, me) = (bus.info().clone(), raw::record(&bus, "newer"));
-    let refusing = std::thread::spawn(move || {
-        let mut wire = Wire::accept(&info, &me);
-        let mut hello = [0; 1024];
-        let n = wire.receive(&mut hello);
-        assert!(n > 16 && hello[..8] == [n as u8, 0, 0, 0, 1, 1, PROTOCOL_VERSION as u8, 0], "{hello:?}");
-        wire.send(&frame(2, 9)).unwrap();
-        assert_eq!(wire.receive(&mut hello), 0, "the caller hangs up");
+    let info = bus.info().clone();
+    let calling = std::thread::spawn(move || {
+        Handle::new(&info, "newer").sync_request::<u64>("newer", &1u64, None).unwrap_err()
     });
-    let mut handle = Handle::new(bus.info(), "newer");
-    let refused = handle.sync_request::<u64>("newer", &1u64, None).unwrap_err();
+    let mut wire = Wire::accept(bus.info(), &raw::record(&bus, "newer"));
+    let mut hello = [0; 1024];
+    let n = wire.receive(&mut hello);
+    assert!(n > 16 && hello[..8] == [n as u8, 0, 0, 0, 1, 1, PROTOCOL_VERSION as u8, 0], "{hello:?}");
+    wire.send(&frame(2, 9)).unwrap();
+    assert_eq!(wire.receive(&mut hello), 0, "the caller hangs up");
+    let refused = calling.join().unwrap();
     let reason = GoneReason::Refused(Refusal::Version { version: 9 });
     assert_eq!(refused, CallError::Send(SendError::PeerGone { peer: "newer".into(), reason }));
     let text = refused.to_string();
     assert!(text.contains("version 9") && text.contains("version 1"), "{text}");
-    refusing.join().unwrap();
 }
 
 /// Clause H4: a newer handle and an older service, which counts it and serves the others.
