@@ -69,7 +69,7 @@ static OWN: &[&dyn Contender] = &[
 const USAGE: &str = "\
 usage: goals [P1 | P2 | ... | P10]... [options]     (all if none is named)
 
-  --quick       about two minutes, one of them for what P8 builds; with peers about seven
+  --quick       about two minutes, half of it for what P8 builds; with peers three to seven
   --smoke       some seconds; the figures mean nothing
   --only WORD   of the peers those with WORD in their names; may be repeated
   --json        machine-readable

@@ -39,6 +39,30 @@ fn answers_that_came_together_can_be_awaited_in_any_order() {
     }
 }
 
+/// Requests of a batch travel in one packet, and so do their answers; without it each has its own.
+#[test]
+fn a_batch_of_requests_is_one_packet() {
+    let (_network, mut handle, service) = pair();
+    let first = answered(&mut handle, &service, &[b"hello"]);
+    handle.await_response(first[0], None).unwrap();
+    let taken_in = || service.borrow().service.client().received();
+    let before = taken_in();
+    let ids = answered(&mut handle, &service, &[b"one", b"two", b"three", b"last"]);
+    assert_eq!(taken_in() - before, 1);
+    let answers = handle.client().received();
+    for id in ids {
+        handle.await_response(id, None).unwrap();
+    }
+    assert_eq!(handle.client().received() - answers, 1);
+
+    let before = taken_in();
+    for body in [b"one", b"two"] {
+        handle.send_request_bytes("echo", body, None).unwrap();
+    }
+    service.borrow_mut().settle();
+    assert_eq!(taken_in() - before, 2);
+}
+
 /// Clause D2: an answer that lies in the packet has ended its request, whether it was looked at or not.
 #[test]
 fn a_request_whose_answer_lies_in_the_packet_cannot_be_cancelled() {
