@@ -104,6 +104,7 @@ impl BusDir {
     fn judge(&self, name: &str) -> Result<Finding, BusError> {
         loop {
             match self.examine(&PeerRecord::file(name))? {
+                // Nothing tells a guest of a beat, and it comes once a second.
                 Finding::Live(holder) if !self.has_beaten(&holder) => thread::sleep(LOOK),
                 finding => return Ok(finding),
             }
