@@ -34,6 +34,8 @@ impl FilesTransport {
                     self.links.list(link);
                 }
                 None if self.incoming.contains((wire, side)) => {}
+                // It came to a link that a former life has left, before that was found.
+                None if self.path(Entry::Kept(wire, side)).exists() => self.take_incoming((wire, side), true),
                 // It came after its opening, which a listing that was under way then need not have.
                 None if side == Side::Callee && self.path(Entry::Opening(wire)).exists() => {
                     self.take_incoming((wire, side), false);
