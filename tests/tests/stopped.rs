@@ -82,7 +82,7 @@ fn what_a_killed_sender_had_sent_to_a_stopped_service_arrives() {
     let mut handle = Handle::new(bus.info(), "service");
     let mut arrived: Vec<u64> = Vec::new();
     while arrived.len() < 20 {
-        arrived.extend(handle.sync_request::<Vec<u64>>("service", &Ask::Messages, AMPLE).unwrap());
+        arrived = handle.sync_request("service", &Ask::Messages, AMPLE).unwrap();
     }
     assert_eq!(arrived, (0..20).collect::<Vec<_>>());
 }

@@ -14,7 +14,10 @@ impl FilesTransport {
             self.must_list = !self.alarm.tells_of_mail();
             match list(&self.mailbox) {
                 Ok(listed) => entries.extend(listed),
-                Err(error) if error.kind() == ErrorKind::NotFound => self.lose_mailbox(),
+                // In a sandbox it may be a file that was removed during the listing that is not found.
+                Err(error) if error.kind() == ErrorKind::NotFound && !self.mailbox.exists() => {
+                    self.lose_mailbox();
+                }
                 Err(_) => self.must_list = true,
             }
         }
