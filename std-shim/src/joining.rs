@@ -39,7 +39,7 @@ pub(crate) fn join(
     let dir = BusDir::open(info).map_err(failed)?;
     let incarnation = random_incarnation();
     // A service notices the end of its bus. The watch is made first: see `UnixTransport::lift`.
-    let presence = (kind == PeerKind::Service).then(|| dir.presence()).flatten();
+    let presence = (kind == PeerKind::Service).then(|| dir.presence());
     // What a life that comes back needs is had before it does: what is kept for it must not be at stake.
     let reserve = match life {
         Life::First => Vec::new(),

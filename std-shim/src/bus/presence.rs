@@ -14,30 +14,40 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 #[derive(Debug)]
 pub(crate) struct Presence {
     dir: BusDir,
-    inotify: OwnedFd,
+    /// `None` where the system has no watch left.
+    inotify: Option<OwnedFd>,
 }
 
 impl BusDir {
-    /// Watches for the end of the bus; `None` where the system has no watch left.
-    pub(crate) fn presence(&self) -> Option<Presence> {
-        let inotify = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).ok()?;
-        let flags = WatchFlags::ATTRIB | WatchFlags::DELETE_SELF | WatchFlags::MOVE_SELF;
-        inotify::add_watch(&inotify, self.path_of(marker::FILE), flags).ok()?;
-        Some(Presence { dir: self.clone(), inotify })
+    /// Watches for the end of the bus.
+    pub(crate) fn presence(&self) -> Presence {
+        let watch = || {
+            let inotify = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
+            let flags = WatchFlags::ATTRIB | WatchFlags::DELETE_SELF | WatchFlags::MOVE_SELF;
+            inotify::add_watch(&inotify, self.path_of(marker::FILE), flags).map(|_| inotify)
+        };
+        Presence { dir: self.clone(), inotify: watch().ok() }
     }
 }
 
 impl Presence {
-    /// Readable when [`is_gone`](Self::is_gone) is worth asking.
-    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
-        self.inotify.as_fd()
+    /// Readable when [`is_gone`](Self::is_gone) is worth asking; `None` if it must be asked again and again.
+    pub(crate) fn fd(&self) -> Option<BorrowedFd<'_>> {
+        self.inotify.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Nothing tells of the end of the bus: it must be looked for.
+    pub(crate) fn waits_by_polling(&self) -> bool {
+        self.inotify.is_none()
     }
 
     /// Whether the bus has been removed; never blocks.
     pub(crate) fn is_gone(&self) -> bool {
-        let mut buffer = [MaybeUninit::uninit(); 1024];
-        let mut reader = inotify::Reader::new(&self.inotify, &mut buffer);
-        while reader.next().is_ok() {}
+        if let Some(inotify) = &self.inotify {
+            let mut buffer = [MaybeUninit::uninit(); 1024];
+            let mut reader = inotify::Reader::new(inotify, &mut buffer);
+            while reader.next().is_ok() {}
+        }
         matches!(self.dir.is_there(), Ok(false))
     }
 }
@@ -48,14 +58,14 @@ mod tests {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
     fn is_readable(presence: &super::Presence, wait: i64) -> bool {
-        let mut fds = [PollFd::from_borrowed_fd(presence.fd(), PollFlags::IN)];
+        let mut fds = [PollFd::from_borrowed_fd(presence.fd().unwrap(), PollFlags::IN)];
         poll(&mut fds, Some(&Timespec { tv_sec: wait, tv_nsec: 0 })).unwrap() == 1
     }
 
     #[test]
     fn the_end_of_a_bus_is_told_and_the_coming_and_going_of_peers_is_not() {
         let bus = Bus::spawn().unwrap();
-        let presence = bus.dir.presence().unwrap();
+        let presence = bus.dir.presence();
         let mut peer = crate::Handle::new(bus.info(), "nobody");
         peer.join().unwrap();
         drop(peer);

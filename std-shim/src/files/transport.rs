@@ -337,7 +337,8 @@ impl Transport for FilesTransport {
             return time::earlier(beat, Some(Monotonic.now() + self.interval));
         }
         let expiry = self.watch.as_ref().and_then(PeerWatch::next_expiry);
-        let must_look = !self.links.unsure.is_empty() || !self.links.blocked.is_empty();
+        let is_told_of_end = !self.presence.as_ref().is_some_and(Presence::waits_by_polling);
+        let must_look = !is_told_of_end || !self.links.unsure.is_empty() || !self.links.blocked.is_empty();
         let look = must_look.then(|| self.looked + LOOK);
         [expiry, look, self.incoming.again()].into_iter().fold(beat, time::earlier)
     }

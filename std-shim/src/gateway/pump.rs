@@ -225,7 +225,8 @@ impl Pump {
         let mut membership = self.dir.join(name, kind, request.incarnation)?;
         // A bus over sockets gives every member one.
         let listener = membership.take_listener().ok_or(Errno::NOTSUP);
-        let transport = listener.and_then(|listener| UnixTransport::new(membership, listener, presence));
+        let transport =
+            listener.and_then(|listener| UnixTransport::new(membership, listener, Some(presence)));
         transport.map_err(|error| JoinError::Bus {
             name: name.to_owned(),
             source: self.dir.error("joining", error),

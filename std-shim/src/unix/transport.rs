@@ -60,8 +60,8 @@ impl UnixTransport {
     ) -> rustix::io::Result<Self> {
         let poller = Poller::new()?;
         poller.add_listener(listener.as_fd())?;
-        if let Some(presence) = &presence {
-            poller.add_presence(presence.fd())?;
+        if let Some(told) = presence.as_ref().and_then(Presence::fd) {
+            poller.add_presence(told)?;
         }
         Ok(Self {
             connections: Vec::new(),
@@ -126,9 +126,9 @@ impl UnixTransport {
     /// When a process is killed, the kernel closes its descriptors from the highest number down, and takes
     /// some 5 ms for an inotify watch: peers would learn of the end of what lies below it that much later.
     fn lift(&self, socket: OwnedFd) -> OwnedFd {
-        match &self.presence {
-            Some(presence) if socket.as_raw_fd() < presence.fd().as_raw_fd() => {
-                rustix::io::fcntl_dupfd_cloexec(&socket, presence.fd().as_raw_fd() + 1).unwrap_or(socket)
+        match self.presence.as_ref().and_then(Presence::fd) {
+            Some(watch) if socket.as_raw_fd() < watch.as_raw_fd() => {
+                rustix::io::fcntl_dupfd_cloexec(&socket, watch.as_raw_fd() + 1).unwrap_or(socket)
             }
             _ => socket,
         }
@@ -247,9 +247,10 @@ impl UnixTransport {
         }
     }
 
-    /// Nothing tells who comes and goes: the system has no watch left.
+    /// Nothing tells who comes and goes, or of the end of the bus: the system has no watch left.
     fn must_look_for_peers(&self) -> bool {
         self.watch.as_ref().is_some_and(PeerWatch::waits_by_polling)
+            || self.presence.as_ref().is_some_and(Presence::waits_by_polling)
     }
 
     /// Takes in who came and went.
@@ -434,6 +435,9 @@ impl Transport for UnixTransport {
         self.take_found();
         if self.must_look_for_peers() {
             self.take_changes();
+            if self.presence.as_ref().is_some_and(|bus| bus.waits_by_polling() && bus.is_gone()) {
+                self.events.push_back(TransportEvent::BusGone);
+            }
         }
     }
 

@@ -30,8 +30,8 @@ impl BusDir {
     }
 
     /// Looks for the end of the bus.
-    pub(crate) fn presence(&self) -> Option<Presence> {
-        Some(Presence(self.clone()))
+    pub(crate) fn presence(&self) -> Presence {
+        Presence(self.clone())
     }
 }
 
@@ -75,6 +75,11 @@ impl PeerWatch {
 }
 
 impl Presence {
+    /// Nothing tells of the end of the bus.
+    pub(crate) fn waits_by_polling(&self) -> bool {
+        true
+    }
+
     /// Whether the bus has been removed.
     pub(crate) fn is_gone(&self) -> bool {
         !self.0.is_there()

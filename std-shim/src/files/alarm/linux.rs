@@ -53,8 +53,8 @@ impl Alarm {
                 alarm.add(mail.as_fd(), MAIL)?;
             }
         }
-        if let Some(presence) = presence {
-            alarm.add(presence.fd(), PRESENCE)?;
+        if let Some(told) = presence.and_then(Presence::fd) {
+            alarm.add(told, PRESENCE)?;
         }
         Ok(alarm)
     }

@@ -75,7 +75,7 @@ impl FilesTransport {
         let now = Monotonic.now();
         if now.saturating_since(self.looked) >= LOOK {
             self.looked = now;
-            if !self.alarm.tells_of_mail() && self.presence.as_ref().is_some_and(Presence::is_gone) {
+            if self.presence.as_ref().is_some_and(|bus| bus.waits_by_polling() && bus.is_gone()) {
                 self.events.push_back(TransportEvent::BusGone);
             }
             let unsure = std::mem::take(&mut self.links.unsure);
