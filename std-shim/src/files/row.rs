@@ -157,8 +157,14 @@ impl Row {
     }
 }
 
-/// Writes a file by way of `draft`, so that it is whole when it has its name.
+/// Writes a file by way of `draft`, so that it is whole when it has its name. If that fails in a way that
+/// [may pass](is_passing), nobody has seen it.
 pub(super) fn put(draft: &Path, path: &Path, bytes: &[u8], durable: bool) -> io::Result<()> {
+    // Opened first: once the file has its name it may be read, and must not be written again.
+    let directory = match path.parent().filter(|_| durable) {
+        Some(directory) => Some(File::open(directory)?),
+        None => None,
+    };
     let written = File::create(draft).and_then(|mut file| {
         file.write_all(bytes)?;
         if durable {
@@ -166,14 +172,11 @@ pub(super) fn put(draft: &Path, path: &Path, bytes: &[u8], durable: bool) -> io:
         }
         fs::rename(draft, path)
     });
-    match written {
-        Ok(()) if durable => sync_directory(path),
-        Ok(()) => Ok(()),
-        Err(error) => {
-            let _ = fs::remove_file(draft);
-            Err(error)
-        }
+    if let Err(error) = written {
+        let _ = fs::remove_file(draft);
+        return Err(error);
     }
+    directory.map_or(Ok(()), |directory| directory.sync_all().map_err(io::Error::other))
 }
 
 /// Whether an error of the file system may pass by itself: the disk is full, or there are no descriptors.
@@ -186,14 +189,6 @@ pub(super) fn is_passing(error: &io::Error) -> bool {
             | ErrorKind::ResourceBusy
             | ErrorKind::Interrupted
     ) || is_out_of_descriptors(error)
-}
-
-/// Has the name of a file on the disk.
-fn sync_directory(path: &Path) -> io::Result<()> {
-    match path.parent() {
-        Some(directory) => File::open(directory)?.sync_all(),
-        None => Ok(()),
-    }
 }
 
 #[cfg(test)]
