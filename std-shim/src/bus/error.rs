@@ -114,6 +114,15 @@ pub enum BusError {
         /// The directory.
         path: PathBuf,
     },
+    /// On this bus every file is on the disk before it counts, which the system of this member has no means to see to:
+    /// runtimes of WebAssembly, as a rule.
+    #[error("the bus at {} syncs its files, which cannot be done here: {source}", path.display())]
+    NotDurable {
+        /// The directory.
+        path: PathBuf,
+        /// What became of the attempt.
+        source: io::Error,
+    },
     /// Some process holds the lock for joining, longer than any join takes.
     #[error("the lock for joining the bus at {} stays taken", path.display())]
     JoinLocked {

@@ -39,4 +39,5 @@ mod opening;
 mod row;
 mod transport;
 
+pub(crate) use row::check_durable;
 pub use transport::FilesTransport;

@@ -63,9 +63,10 @@ impl Row {
     /// Puts the next file there, in one step.
     pub(super) fn put(&mut self, kind: Kind, bytes: &[u8]) -> io::Result<()> {
         self.name(self.next, kind);
-        put(Path::new(&self.draft), Path::new(&self.path), bytes, self.durable)?;
+        let directory = write(Path::new(&self.draft), Path::new(&self.path), bytes, self.durable)?;
+        // The reader may have it by now, so the place is taken whatever fails from here on.
         self.next += 1;
-        Ok(())
+        directory.map_or(Ok(()), sync)
     }
 
     /// Makes the file that will say that the row ends, under another name: so its end needs neither room on the disk
@@ -157,26 +158,39 @@ impl Row {
     }
 }
 
-/// Writes a file by way of `draft`, so that it is whole when it has its name. If that fails in a way that
-/// [may pass](is_passing), nobody has seen it.
+/// Writes a file by way of `draft`, so that it is whole when it has its name.
 pub(super) fn put(draft: &Path, path: &Path, bytes: &[u8], durable: bool) -> io::Result<()> {
-    // Opened first: once the file has its name it may be read, and must not be written again.
-    let directory = match path.parent().filter(|_| durable) {
-        Some(directory) => Some(File::open(directory)?),
-        None => None,
-    };
-    let written = File::create(draft).and_then(|mut file| {
+    write(draft, path, bytes, durable)?.map_or(Ok(()), sync)
+}
+
+/// As [`put`], but for what is left to be done once others may have seen the file: to [`sync`] the directory, if any.
+fn write(draft: &Path, path: &Path, bytes: &[u8], durable: bool) -> io::Result<Option<File>> {
+    let written = || {
+        let directory = path.parent().filter(|_| durable).map(File::open).transpose()?;
+        let mut file = File::create(draft)?;
         file.write_all(bytes)?;
         if durable {
-            file.sync_all()?;
+            file.sync_data()?;
         }
-        fs::rename(draft, path)
-    });
-    if let Err(error) = written {
-        let _ = fs::remove_file(draft);
-        return Err(error);
-    }
-    directory.map_or(Ok(()), |directory| directory.sync_all().map_err(io::Error::other))
+        fs::rename(draft, path)?;
+        Ok(directory)
+    };
+    written().inspect_err(|_| drop(fs::remove_file(draft)))
+}
+
+/// Has the names in a directory on the disk. No failure of that [may pass](is_passing): what was not synced once is
+/// never known to be.
+fn sync(directory: File) -> io::Result<()> {
+    directory.sync_all().map_err(io::Error::other)
+}
+
+/// Whether a file that is put into this directory can be had on the disk.
+///
+/// # Errors
+///
+/// Why not. A sandbox may have no call for it.
+pub(crate) fn check_durable(directory: &Path) -> io::Result<()> {
+    sync(File::open(directory)?)
 }
 
 /// Whether an error of the file system may pass by itself: the disk is full, or there are no descriptors.

@@ -5,10 +5,10 @@ use std::process::Command;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use ipcm::{Handle, Service};
+use ipcm::{Bus, Handle, Service, TransportKind};
 use ipcm_core::{CallError, SendError};
 use ipcm_tests::obedient::SHORT;
-use ipcm_tests::{AMPLE, Ask, Peer, bus, obedient, raw, within};
+use ipcm_tests::{AMPLE, Ask, Peer, bus, obedient, raw, shortage, within};
 
 /// Fault X20. A disk of a few MiB is filled to the last byte, and then to the last file.
 #[test]
@@ -205,4 +205,28 @@ fn one_who_leaves_without_having_accepted_ends_the_calls_that_wait() {
     assert!(matches!(ended, CallError::Send(SendError::PeerGone { .. })), "{ended}");
     assert!(!mailbox.exists());
     let _next = Service::echo(bus.info(), "silent").spawn().unwrap();
+}
+
+/// The answer has its name, and can be read, when the disk fails to say that it has it. The link ends behind it.
+///
+/// Fault X20. Clause D1.
+#[test]
+fn a_disk_that_fails_behind_an_answer_ends_the_link_behind_it() {
+    let _watchdog = within(30);
+    let bus = Bus::builder().transport(TransportKind::Files).fsync(true).create().unwrap();
+    let mut held = None;
+    let service = Service::new(bus.info(), "service").on_call(move |call| {
+        if held.is_none() {
+            held = Some(call.defer());
+        } else {
+            shortage::deny(&[libc::SYS_fsync], libc::EIO);
+            call.reply(&7u64);
+        }
+    });
+    let _service = service.spawn().unwrap();
+    let mut handle = Handle::new(bus.info(), "service");
+    let held = handle.send_request("service", &1u64, None).unwrap();
+    let answered = handle.send_request("service", &2u64, None).unwrap();
+    assert_eq!(handle.await_response(answered, None).unwrap().decode(), Ok(7u64));
+    assert!(raw::is_gone(&handle.await_response(held, None)));
 }
