@@ -5,8 +5,19 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 pub use crate::area::{Area, Lender};
+#[doc(inline)]
+pub use crate::hand_on_transport as hand_on;
 use crate::id::{Incarnation, LinkId};
 use crate::time::Instant;
+
+mod hand_on;
+
+/// What [`hand_on`](macro@hand_on) names, whose users may have no `alloc` in scope.
+#[doc(hidden)]
+pub mod __alloc {
+    pub use alloc::string::String;
+    pub use alloc::vec::Vec;
+}
 
 /// What one attempt to move bytes came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,6 +146,10 @@ pub struct Capabilities {
 /// A link carries a stream of bytes each way, in order and without loss, to one life of one peer. Where
 /// packets have boundaries, a link keeps to them for speed; nothing relies on it. A transport may cut and
 /// join as it likes and must not repeat or reorder.
+///
+/// A transport that is made of others hands on every call, also those that have a default: see
+/// [`hand_on!`](macro@hand_on), in which a method that is new here has its place. `#[deny(clippy::missing_trait_methods)]`
+/// finds the wrapper that lacks one.
 pub trait Transport {
     /// The most bytes that one `send` moves, but see [`packet`](Self::packet); at least 32.
     const PACKET: usize;

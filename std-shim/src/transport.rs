@@ -4,10 +4,10 @@
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
-use ipcm_core::transport::{
-    Area, Capabilities, ConnectError, Parting, PeerStatus, Progress, SuspendError, Transport, TransportEvent,
-};
-use ipcm_core::{Client, Config, Incarnation, Instant, LinkId};
+#[cfg(target_os = "linux")]
+use ipcm_core::LinkId;
+use ipcm_core::transport::{Transport, hand_on};
+use ipcm_core::{Client, Config};
 
 use crate::bus::{JoinError, PeerKind, PeerRecord};
 use crate::clock::Monotonic;
@@ -29,11 +29,19 @@ pub enum BusTransport {
 
 /// The same call of whichever transport it is.
 macro_rules! each {
-    ($self:expr, $transport:ident => $call:expr) => {
+    // Message files send less of it than sockets may be given.
+    ($self:ident.packet($link:ident)) => {
         match $self {
             #[cfg(target_os = "linux")]
-            BusTransport::Unix($transport) => $call,
-            BusTransport::Files($transport) => $call,
+            BusTransport::Unix(transport) => transport.packet($link),
+            BusTransport::Files(transport) => transport.packet($link).max(BusTransport::PACKET),
+        }
+    };
+    ($self:ident.$($call:tt)+) => {
+        match $self {
+            #[cfg(target_os = "linux")]
+            BusTransport::Unix(transport) => transport.$($call)+,
+            BusTransport::Files(transport) => transport.$($call)+,
         }
     };
 }
@@ -71,7 +79,7 @@ impl BusTransport {
 
     /// What the bus knows of this member.
     pub fn record(&self) -> &PeerRecord {
-        each!(self, transport => transport.record())
+        each!(self.record())
     }
 
     /// The kernel's word on who is at the other end of a link: process id and user id. Message files have
@@ -91,7 +99,7 @@ impl BusTransport {
     /// If a connection cannot be watched.
     #[cfg(target_os = "linux")]
     pub fn readiness(&mut self) -> rustix::io::Result<BorrowedFd<'_>> {
-        each!(self, transport => transport.readiness())
+        each!(self.readiness())
     }
 
     /// What wakes this member from another thread.
@@ -100,7 +108,7 @@ impl BusTransport {
     ///
     /// If there is no descriptor left.
     pub fn waker(&mut self) -> std::io::Result<Waker> {
-        each!(self, transport => Ok(transport.waker()?))
+        each!(self.waker())
     }
 
     /// Believes all peers of the bus, or does not. Of no account on message files.
@@ -127,10 +135,11 @@ impl BusTransport {
 
     /// Looks for peers that often where there is no watch, and at least every 50 ms.
     pub(crate) fn set_interval(&mut self, interval: Duration) {
-        each!(self, transport => transport.set_interval(interval));
+        each!(self.set_interval(interval));
     }
 }
 
+#[deny(clippy::missing_trait_methods)]
 impl Transport for BusTransport {
     #[cfg(target_os = "linux")]
     const PACKET: usize = UnixTransport::PACKET;
@@ -141,110 +150,5 @@ impl Transport for BusTransport {
     #[cfg(not(target_os = "linux"))]
     const PACKET: usize = FilesTransport::PACKET;
 
-    fn capabilities(&self) -> Capabilities {
-        each!(self, transport => transport.capabilities())
-    }
-
-    fn connect(&mut self, link: LinkId, peer: &str) -> Result<PeerStatus, ConnectError> {
-        each!(self, transport => transport.connect(link, peer))
-    }
-
-    fn accept(&mut self, link: LinkId) -> bool {
-        each!(self, transport => transport.accept(link))
-    }
-
-    fn reject(&mut self) {
-        each!(self, transport => transport.reject());
-    }
-
-    fn authenticate(&mut self, link: LinkId, name: &str, incarnation: Incarnation) -> bool {
-        each!(self, transport => transport.authenticate(link, name, incarnation))
-    }
-
-    fn packet(&self, link: LinkId) -> usize {
-        each!(self, transport => transport.packet(link)).max(Self::PACKET)
-    }
-
-    fn room(&mut self, link: LinkId, len: usize) -> Option<&mut [u8]> {
-        each!(self, transport => transport.room(link, len))
-    }
-
-    fn send_room(&mut self, link: LinkId, len: usize) -> Result<(), &[u8]> {
-        each!(self, transport => transport.send_room(link, len))
-    }
-
-    fn take_area(&mut self, link: LinkId) -> Option<Area> {
-        each!(self, transport => transport.take_area(link))
-    }
-
-    #[inline]
-    fn send(&mut self, link: LinkId, bytes: &[u8]) -> Progress {
-        each!(self, transport => transport.send(link, bytes))
-    }
-
-    #[inline]
-    fn receive(&mut self, link: LinkId, buffer: &mut [u8]) -> Progress {
-        each!(self, transport => transport.receive(link, buffer))
-    }
-
-    #[inline]
-    fn receive_or_wait(
-        &mut self,
-        link: LinkId,
-        buffer: &mut [u8],
-        now: Instant,
-        deadline: Option<Instant>,
-    ) -> Progress {
-        each!(self, transport => transport.receive_or_wait(link, buffer, now, deadline))
-    }
-
-    fn set_receiving(&mut self, link: LinkId, receiving: bool) {
-        each!(self, transport => transport.set_receiving(link, receiving));
-    }
-
-    fn close(&mut self, link: LinkId) {
-        each!(self, transport => transport.close(link));
-    }
-
-    #[inline]
-    fn poll_event(&mut self) -> Option<TransportEvent> {
-        each!(self, transport => transport.poll_event())
-    }
-
-    #[inline]
-    fn wait(&mut self, deadline: Option<Instant>) {
-        each!(self, transport => transport.wait(deadline));
-    }
-
-    fn next_deadline(&self) -> Option<Instant> {
-        each!(self, transport => transport.next_deadline())
-    }
-
-    fn suspend(&mut self, until: Instant, links: Vec<Parting>) -> Result<(), SuspendError> {
-        each!(self, transport => transport.suspend(until, links))
-    }
-
-    fn spent(&self, link: LinkId) -> u64 {
-        each!(self, transport => transport.spent(link))
-    }
-
-    fn keep(&mut self, note: &[u8]) -> Result<(), SuspendError> {
-        each!(self, transport => transport.keep(note))
-    }
-
-    fn take_kept(&mut self) -> Result<Vec<Vec<u8>>, SuspendError> {
-        each!(self, transport => transport.take_kept())
-    }
-
-    fn find(&mut self, peer: &str) -> Result<Option<PeerStatus>, ConnectError> {
-        each!(self, transport => transport.find(peer))
-    }
-
-    fn peers(&mut self) -> Result<Vec<String>, ConnectError> {
-        each!(self, transport => transport.peers())
-    }
-
-    fn watch(&mut self) -> Result<(), ConnectError> {
-        each!(self, transport => transport.watch())
-    }
+    hand_on!(each);
 }

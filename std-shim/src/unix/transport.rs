@@ -112,7 +112,7 @@ impl UnixTransport {
     /// # Errors
     ///
     /// If there is no descriptor left.
-    pub fn waker(&mut self) -> rustix::io::Result<Waker> {
+    pub fn waker(&mut self) -> std::io::Result<Waker> {
         if let Some(waker) = &self.waker {
             return Ok(waker.clone());
         }
