@@ -204,7 +204,7 @@ impl BusDir {
 
     /// The live or suspended peer with this name, whatever its kind.
     pub(crate) fn lookup(&self, name: &str) -> Result<Option<PeerRecord>, BusError> {
-        match self.examine(&PeerRecord::file(name), Vantage::here())? {
+        match self.find(name)? {
             Finding::Live(record) | Finding::Suspended(record) => Ok(Some(record)),
             Finding::Absent if !self.is_there()? => Err(BusError::NoBus { path: self.path().to_owned() }),
             Finding::Absent | Finding::Junk | Finding::Dead(_) => Ok(None),
@@ -228,6 +228,11 @@ impl BusDir {
         }
     }
 
+    /// What the record of the peer `name` tells.
+    pub(super) fn find(&self, name: &str) -> Result<Finding, BusError> {
+        self.examine(&PeerRecord::file(name), Vantage::here())
+    }
+
     pub(super) fn examine(&self, file: &str, vantage: Vantage) -> Result<Finding, BusError> {
         examine(self.as_fd(), file, vantage, |uid| self.admits(uid), |guest| self.beats(guest))
             .map_err(|error| BusError::from_io(self.path(), "reading the record of a peer", error))
@@ -237,6 +242,11 @@ impl BusDir {
     fn beats(&self, guest: &PeerRecord) -> bool {
         let file = guest.beat_file();
         self.lock_beats().goes_on(&file, &self.path_of(&file))
+    }
+
+    /// Whether nothing but its beat tells that a peer lives.
+    pub(super) fn lives_by_beat(&self, peer: &PeerRecord) -> bool {
+        peer.is_guest
     }
 
     /// Whether the beat of a guest was seen to change.

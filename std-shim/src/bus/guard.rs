@@ -151,7 +151,7 @@ impl Bus {
         let dir = BusDir::open(info)?;
         let path = || dir.path().to_owned();
         for guest in dir.peers()?.iter().filter(|peer| peer.is_guest()) {
-            dir.await_judgement(guest.name())?;
+            dir.judge(guest.name())?;
         }
         let lock = dir.lock_joins()?;
         if let Some(pid) = Marker::find(dir.as_fd(), dir.path())?.and_then(|found| found.live_owner()) {

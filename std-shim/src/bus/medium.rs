@@ -35,6 +35,11 @@ impl Medium {
         }
     }
 
+    /// Whether a member is sent to in its mailbox.
+    pub(super) fn has_mailboxes(self) -> bool {
+        self.kind() == TransportKind::Files
+    }
+
     /// What an info calls it.
     pub(crate) fn kind(self) -> TransportKind {
         match self {

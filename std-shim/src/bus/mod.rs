@@ -33,10 +33,11 @@ mod guest;
 #[cfg(target_os = "linux")]
 mod heart;
 #[cfg(target_os = "linux")]
+mod hold;
+#[cfg(target_os = "linux")]
 mod join_lock;
 mod marker;
 mod medium;
-#[cfg(target_os = "linux")]
 mod membership;
 mod name;
 pub(crate) mod news;
@@ -69,13 +70,19 @@ pub use users::Users;
 #[cfg(target_os = "linux")]
 pub(crate) use change::PeerChange;
 #[cfg(not(target_os = "linux"))]
-pub(crate) use guest::{BusDir, Membership, PeerWatch, Presence};
+pub(crate) use guest::{BusDir, PeerWatch, Presence};
 pub(crate) use medium::Medium;
+pub(crate) use membership::Membership;
 pub(crate) use record::{mailbox_file, record_file};
 #[cfg(target_os = "linux")]
 pub(crate) use {
     dir::BusDir,
-    membership::Membership,
     presence::Presence,
     watch::{POLL_INTERVAL, PeerWatch},
 };
+
+// For the membership: what differs where there are no locks.
+#[cfg(not(target_os = "linux"))]
+use guest::Hold;
+#[cfg(target_os = "linux")]
+use hold::Hold;

@@ -153,6 +153,11 @@ impl PeerRecord {
         self.mailbox
     }
 
+    /// Whether its mailbox is that of a life before it, which it takes up.
+    pub(super) fn is_inherited(&self) -> bool {
+        self.mailbox.is_some_and(|mailbox| mailbox != self.incarnation)
+    }
+
     /// Whether it is a guest in a sandbox: without a process of its own that others could see.
     pub fn is_guest(&self) -> bool {
         self.is_guest

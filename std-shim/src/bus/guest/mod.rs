@@ -4,9 +4,9 @@
 //! where there is no file. It can join no bus that was not made for guests.
 
 mod dir;
-mod membership;
+mod hold;
 mod watch;
 
 pub(crate) use dir::BusDir;
-pub(crate) use membership::Membership;
+pub(super) use hold::Hold;
 pub(crate) use watch::{PeerWatch, Presence};

@@ -1,0 +1,143 @@
+//! [`Hold`]: what holds a guest's name: its beat, and its record, which its host closes at its end.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Write};
+
+use ipcm_core::{Clock, Instant};
+
+use super::super::beat::Beat;
+use super::super::error::{BusError, JoinError};
+use super::super::membership::Claim;
+use super::super::record::PeerRecord;
+use super::dir::BusDir;
+use crate::clock::Monotonic;
+
+/// How often the name is tried to be had when others take it and leave it.
+const ATTEMPTS: usize = 16;
+
+/// What one life of a guest holds its name by.
+#[derive(Debug)]
+pub(in crate::bus) struct Hold {
+    beat: Beat,
+    /// Open for the whole life: its close is told to those who can hear of it.
+    _record_file: File,
+}
+
+impl BusDir {
+    /// Takes a name, and whatever a dead owner of it has left away. Also returns the life that was there before.
+    pub(in crate::bus) fn take_hold(
+        &self,
+        claim: &mut Claim,
+    ) -> Result<(Hold, Option<PeerRecord>), JoinError> {
+        for _ in 0..ATTEMPTS {
+            let holder = self.judge(&claim.record.name).map_err(|error| claim.failed(error))?;
+            let former = claim.oust(self, holder)?;
+            match self.register(&claim.record, former.as_ref()) {
+                Ok(hold) => return Ok((hold, former)),
+                // Another one was faster.
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(claim.failed(self.error("joining the bus", error))),
+            }
+        }
+        Err(claim.failed(BusError::JoinLocked { path: self.path().to_owned() }))
+    }
+
+    fn register(&self, record: &PeerRecord, former: Option<&PeerRecord>) -> io::Result<Hold> {
+        let id = record.incarnation.as_bits();
+        let (file, draft) = (PeerRecord::file(&record.name), format!(".{id:032x}.new"));
+        let (file, draft) = (self.path_of(&file), self.path_of(&draft));
+        let (door, beat_file) = (self.path_of(&record.door()), self.path_of(&record.beat_file()));
+        let is_inherited = record.is_inherited();
+        let registered = || {
+            if let Some(former) = former {
+                self.remove_record(former, &format!(".{id:032x}.old.new"))?;
+                let _ = fs::remove_file(self.path_of(&former.beat_file()));
+                if !is_inherited {
+                    let _ = fs::remove_dir_all(self.path_of(&former.door()));
+                }
+            }
+            let mut record_file = File::create(&draft)?;
+            record_file.write_all(record.to_text().as_bytes())?;
+            if !is_inherited {
+                fs::create_dir(&door)?;
+            }
+            let beat = Beat::begin(&beat_file)?;
+            // Unlike a rename, it does not take the name from one who has it.
+            fs::hard_link(&draft, &file)?;
+            Ok((record_file, beat))
+        };
+        let registered = registered();
+        let _ = fs::remove_file(&draft);
+        match registered {
+            Ok((record_file, beat)) => Ok(Hold { beat, _record_file: record_file }),
+            Err(error) => {
+                let _ = fs::remove_file(beat_file);
+                if !is_inherited {
+                    let _ = fs::remove_dir_all(door);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Removes the record of a former life, and no other that has taken its place meanwhile.
+    fn remove_record(&self, former: &PeerRecord, aside: &str) -> io::Result<()> {
+        let (file, aside) = (self.path_of(&PeerRecord::file(&former.name)), self.path_of(aside));
+        match fs::rename(&file, &aside) {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+        }
+        let taken = PeerRecord::from_text(&fs::read(&aside)?);
+        if taken.is_some_and(|taken| taken.incarnation != former.incarnation) {
+            fs::hard_link(&aside, &file)?;
+            fs::remove_file(&aside)?;
+            return Err(ErrorKind::AlreadyExists.into());
+        }
+        fs::remove_file(&aside)
+    }
+}
+
+impl Hold {
+    /// Whether those who hold names like this are guests.
+    pub(in crate::bus) const IS_GUEST: bool = true;
+
+    /// A guest does not know whose it is.
+    pub(in crate::bus) fn uid() -> u32 {
+        0
+    }
+
+    /// A guest does not fork.
+    pub(in crate::bus) fn is_ours(&self) -> bool {
+        true
+    }
+
+    /// Shows that this guest lives, if it is time.
+    pub(in crate::bus) fn beat(&mut self) {
+        // A disk that is full now may not be so the next time.
+        let _ = self.beat.go_on(Monotonic.now());
+    }
+
+    /// When that is due.
+    pub(in crate::bus) fn next_beat(&self) -> Option<Instant> {
+        Some(self.beat.next())
+    }
+
+    /// Puts a record in the place of that of this life, which is over.
+    pub(in crate::bus) fn suspend(&mut self, dir: &BusDir, record: &PeerRecord) -> Result<(), BusError> {
+        let draft = dir.path_of(&format!(".{:032x}.new", record.incarnation.as_bits()));
+        let suspended = fs::write(&draft, record.to_text())
+            .and_then(|()| fs::rename(&draft, dir.path_of(&PeerRecord::file(&record.name))));
+        suspended.map_err(|error| dir.error("suspending a peer", error))?;
+        let _ = fs::remove_file(dir.path_of(&record.beat_file()));
+        Ok(())
+    }
+
+    /// Removes all that others see of this life.
+    pub(in crate::bus) fn leave(&mut self, dir: &BusDir, record: &PeerRecord) {
+        let _ = fs::remove_dir_all(dir.path_of(&record.door()));
+        let id = record.incarnation.as_bits();
+        let _ = dir.remove_record(record, &format!(".{id:032x}.old.new"));
+        let _ = fs::remove_file(dir.path_of(&record.beat_file()));
+    }
+}
