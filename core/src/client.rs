@@ -256,7 +256,7 @@ impl<T: Transport, C: Clock> Client<T, C> {
         self.terminated
     }
 
-    /// Whether the bus was removed while this member was on it.
+    /// Whether the bus was removed while this member was on it, or this member from it.
     pub fn is_bus_gone(&self) -> bool {
         self.bus_gone
     }

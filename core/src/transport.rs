@@ -47,7 +47,7 @@ pub enum TransportEvent {
     Peer(PeerChange),
     /// Another thread woke this member.
     Woken,
-    /// The bus itself is gone.
+    /// The bus itself is gone, or has no place for this member any more.
     BusGone,
 }
 

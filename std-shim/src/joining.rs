@@ -6,9 +6,9 @@ use ipcm_core::transport::SuspendError;
 use ipcm_core::{Client, Config, Endpoint, Incarnation, SendError};
 
 use crate::bus::news::with_sources;
-use crate::bus::{BusDir, BusError, JoinError, Medium, Membership, PeerKind, Presence};
+use crate::bus::{BusDir, BusError, JoinError, Membership, PeerKind, Presence};
 use crate::clock::Monotonic;
-use crate::files::{self, FilesTransport};
+use crate::files::FilesTransport;
 use crate::info::Info;
 use crate::transport::BusTransport;
 #[cfg(target_os = "linux")]
@@ -37,10 +37,9 @@ pub(crate) fn join(
 ) -> Result<Client<BusTransport, Monotonic>, JoinError> {
     let failed = |source| JoinError::Bus { name: name.to_owned(), source };
     let dir = BusDir::open(info).map_err(failed)?;
-    if dir.medium() == Medium::DurableFiles {
-        let not_durable = |source| BusError::NotDurable { path: info.route().to_owned(), source };
-        files::check_durable(info.route()).map_err(not_durable).map_err(failed)?;
-    }
+    let not_durable =
+        |error: io::Error| BusError::NotDurable { path: info.route().to_owned(), source: error };
+    dir.sync().map_err(not_durable).map_err(failed)?;
     let incarnation = random_incarnation();
     // A service notices the end of its bus. The watch is made first: see `UnixTransport::lift`.
     let presence = (kind == PeerKind::Service).then(|| dir.presence());

@@ -9,6 +9,8 @@ mod clock;
 mod crashes;
 #[path = "death.rs"]
 mod death;
+#[path = "files/guests.rs"]
+mod guests;
 #[path = "handle.rs"]
 mod handle;
 #[path = "interrupted.rs"]

@@ -228,6 +228,14 @@ impl BusDir {
         }
     }
 
+    /// Has the names in it on the disk, if what the members speak over is to be there.
+    pub(crate) fn sync(&self) -> std::io::Result<()> {
+        match self.medium() {
+            Medium::DurableFiles => Ok(rustix::fs::fsync(self)?),
+            Medium::Unix | Medium::Files => Ok(()),
+        }
+    }
+
     /// What the record of the peer `name` tells.
     pub(super) fn find(&self, name: &str) -> Result<Finding, BusError> {
         self.examine(&PeerRecord::file(name), Vantage::here())
@@ -249,9 +257,18 @@ impl BusDir {
         peer.is_guest
     }
 
-    /// Whether the beat of a guest was seen to change.
-    pub(super) fn has_beaten(&self, guest: &PeerRecord) -> bool {
-        self.lock_beats().has_changed(&guest.beat_file())
+    /// Whether it was seen for long enough whether the beat of a guest goes on.
+    pub(super) fn knows_beat(&self, guest: &PeerRecord) -> bool {
+        self.lock_beats().is_known(&guest.beat_file())
+    }
+
+    /// Whether the life that `file` belongs to may go on, by its beat. Only where guests may join.
+    pub(super) fn may_beat(&self, file: &str) -> bool {
+        let life = file.trim_start_matches('.').get(..32).and_then(|hex| u128::from_str_radix(hex, 16).ok());
+        let Some(life) = life.filter(|_| self.has_guests()) else { return false };
+        let file = record::beat_file(Incarnation::from_bits(life));
+        let mut beats = self.lock_beats();
+        beats.goes_on(&file, &self.path_of(&file)) || !beats.is_known(&file)
     }
 
     /// A guest is dead, whatever its beat says.

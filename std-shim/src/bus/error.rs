@@ -123,6 +123,13 @@ pub enum BusError {
         /// What became of the attempt.
         source: io::Error,
     },
+    /// This peer's mailbox or record was removed while it lived, as by one who has its name now. On a bus made for guests
+    /// that may be had when its owner shows no sign of life for 5 s.
+    #[error("this peer is a member of the bus at {} no more: its name or mailbox was taken away", path.display())]
+    Ousted {
+        /// The directory.
+        path: PathBuf,
+    },
     /// Some process holds the lock for joining, longer than any join takes.
     #[error("the lock for joining the bus at {} stays taken", path.display())]
     JoinLocked {

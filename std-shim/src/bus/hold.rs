@@ -5,18 +5,28 @@ use super::dir::BusDir;
 use super::error::{BusError, JoinError};
 use super::examine::read_any;
 use super::heart::Heart;
+use super::medium::Medium;
 use super::membership::{Claim, Membership};
 use super::process_id::own_pid;
 use super::record::{Finding, PeerRecord};
 use super::socket;
 use super::sweep::{self, unlink};
 use crate::sys::ofd;
-use rustix::fs::{AtFlags, Mode, OFlags, fchmod, fstat, mkdirat, openat, renameat, statat};
+use ipcm_core::Incarnation;
+use rustix::fs::{
+    AtFlags, Mode, OFlags, RenameFlags, fchmod, fstat, mkdirat, openat, renameat, renameat_with, statat,
+};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 use std::os::fd::{AsFd, OwnedFd};
+
+/// What is found under a name: nothing, or something, which may be the record of a life.
+type Holder = Option<Option<Incarnation>>;
+
+/// How often the name is tried to be had when guests take it and leave it.
+const ATTEMPTS: usize = 16;
 
 /// What one life holds its name by.
 #[derive(Debug)]
@@ -41,25 +51,52 @@ impl BusDir {
             // Not under the lock: it may take seconds.
             self.judge(&name).map_err(|error| claim.failed(error))?;
         }
-        let _lock = self.lock_joins().map_err(|error| claim.failed(error))?;
+        let lock = self.lock_joins().map_err(|error| claim.failed(error))?;
         crash_point("locked");
-        let holder = self.find(&name).map_err(|error| claim.failed(error))?;
-        let is_dead = matches!(holder, Finding::Dead(_));
-        let former = claim.oust(self, holder)?;
-        if let Some(former) = former.as_ref().filter(|_| is_dead) {
-            unlink(self, &former.door()).map_err(|error| claim.failed(error))?;
-            unlink(self, &former.beat_file()).map_err(|error| claim.failed(error))?;
+        let held = self.take_hold_locked(claim)?;
+        if lock.count_join() {
+            // A failure leaves remains for the next sweep.
+            let _ = sweep::sweep(self, &lock);
         }
-        let hold = self.register(&claim.record);
-        let hold = hold.map_err(|error| claim.failed(self.error("joining the bus", error)))?;
-        Ok((hold, former))
+        Ok(held)
+    }
+
+    /// As [`take_hold`](Self::take_hold), for one who holds the lock for joining.
+    fn take_hold_locked(&self, claim: &mut Claim) -> Result<(Hold, Option<PeerRecord>), JoinError> {
+        for _ in 0..ATTEMPTS {
+            let holder = self.find(&claim.record.name).map_err(|error| claim.failed(error))?;
+            let is_dead = matches!(holder, Finding::Dead(_));
+            let life = match &holder {
+                Finding::Absent => None,
+                Finding::Junk => Some(None),
+                Finding::Live(found) | Finding::Dead(found) | Finding::Suspended(found) => {
+                    Some(Some(found.incarnation))
+                }
+            };
+            let former = claim.oust(self, holder)?;
+            if let Some(former) = former.as_ref().filter(|_| is_dead) {
+                unlink(self, &former.door()).map_err(|error| claim.failed(error))?;
+                unlink(self, &former.beat_file()).map_err(|error| claim.failed(error))?;
+            }
+            match self.register(&claim.record, life) {
+                Ok(hold) => return Ok((hold, former)),
+                // A guest, who needs no lock, was faster.
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(claim.failed(self.error("joining the bus", error))),
+            }
+        }
+        Err(claim.failed(BusError::JoinLocked { path: self.path().to_owned() }))
     }
 
     /// Writes the record and listens; the caller holds the lock for joining.
     ///
     /// The draft is complete before the socket is made, so that whoever next takes the name finds in it
     /// what a crash has left, without a look at the whole directory.
-    fn register(&self, record: &PeerRecord) -> io::Result<Hold> {
+    ///
+    /// # Errors
+    ///
+    /// Of the kind `AlreadyExists` where a guest has joined since the `holder` of the name was found.
+    fn register(&self, record: &PeerRecord, holder: Holder) -> io::Result<Hold> {
         let (file, draft) = (PeerRecord::file(&record.name), PeerRecord::draft_file(&record.name));
         // A mailbox is kept for the next life of a suspended peer, whatever a crash has left of this step.
         let is_inherited = record.is_inherited();
@@ -85,10 +122,32 @@ impl BusDir {
             true => Some(Heart::start(&self.path_of(&record.beat_file()))?),
             false => None,
         };
-        renameat(self, &draft, self, &file)?;
+        self.place(&draft, &file, holder)?;
         crash_point("renamed");
+        self.sync()?;
         joining.done = true;
         Ok(Hold { heart, pid: own_pid(), listener, record_file })
+    }
+
+    /// Gives a draft its name. Guests join without the lock, so that it is seen to that no other than the `holder` loses
+    /// it.
+    pub(super) fn place(&self, draft: &str, file: &str, holder: Holder) -> io::Result<()> {
+        if !self.has_guests() {
+            return Ok(renameat(self, draft, self, file)?);
+        }
+        let Some(life) = holder else {
+            return Ok(renameat_with(self, draft, self, file, RenameFlags::NOREPLACE)?);
+        };
+        let exchange = || renameat_with(self, draft, self, file, RenameFlags::EXCHANGE);
+        match exchange() {
+            Err(Errno::NOENT) => return Err(ErrorKind::AlreadyExists.into()),
+            other => other?,
+        }
+        if read_any(self.as_fd(), draft).map(|former| former.incarnation) != life {
+            exchange()?;
+            return Err(ErrorKind::AlreadyExists.into());
+        }
+        Ok(rustix::fs::unlinkat(self, draft, AtFlags::empty())?)
     }
 
     fn write_draft(&self, draft: &str, record: &PeerRecord) -> io::Result<OwnedFd> {
@@ -105,6 +164,9 @@ impl BusDir {
         file.write_all(first)?;
         crash_point("half written");
         file.write_all(second)?;
+        if self.medium() == Medium::DurableFiles {
+            file.sync_all()?;
+        }
         crash_point("written");
         Ok(file.into())
     }
@@ -124,8 +186,10 @@ impl Hold {
         own_pid() == self.pid
     }
 
-    /// A thread beats for this peer.
-    pub(super) fn beat(&mut self) {}
+    /// A thread beats for this peer, and nobody takes its name away: its record is locked.
+    pub(super) fn beat(&mut self, _dir: &BusDir, _record: &PeerRecord) -> bool {
+        true
+    }
 
     /// A thread beats for this peer.
     pub(super) fn next_beat(&self) -> Option<ipcm_core::Instant> {
@@ -140,7 +204,8 @@ impl Hold {
             ignore_absent(rustix::fs::unlinkat(dir, &draft, AtFlags::empty()))?;
             // It is closed before it has its name, which would pass for the end of the peer.
             drop(dir.write_draft(&draft, record)?);
-            Ok(renameat(dir, &draft, dir, &file)?)
+            renameat(dir, &draft, dir, &file)?;
+            dir.sync()
         };
         suspended().map_err(|error: io::Error| dir.error("suspending a peer", error))?;
         self.stop_heart(dir, record);

@@ -2,7 +2,8 @@
 
 use super::error::BusError;
 use crate::sys::ofd;
-use rustix::fs::{AtFlags, Mode, OFlags, fchmod, fstat, openat, statat};
+use rustix::fs::{AtFlags, Mode, OFlags, fchmod, fstat, ftruncate, openat, statat};
+use rustix::io::pwrite;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::thread;
@@ -12,6 +13,8 @@ use std::time::{Duration, Instant};
 pub(super) const FILE: &str = ".join";
 /// How long a join waits for the others'.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+/// How many joins there are between two sweeps.
+pub(super) const SWEEP_AFTER: u64 = 64;
 /// The pauses between two attempts, which double from the first to the second: so long that hundreds who wait leave the
 /// one who joins the CPU.
 const PAUSES: (Duration, Duration) = (Duration::from_micros(100), Duration::from_millis(50));
@@ -19,7 +22,9 @@ const PAUSES: (Duration, Duration) = (Duration::from_micros(100), Duration::from
 /// The lock, held until dropped; the kernel gives it up for a process that dies.
 #[derive(Debug)]
 pub(super) struct JoinLock {
-    _file: OwnedFd,
+    file: OwnedFd,
+    /// The size of the file: a byte for each join since the last sweep.
+    joins: u64,
 }
 
 impl JoinLock {
@@ -70,6 +75,17 @@ impl JoinLock {
         let ours = fstat(&file).map_err(|error| failed(error.into()))?;
         let linked = statat(directory, FILE, AtFlags::SYMLINK_NOFOLLOW)
             .is_ok_and(|now| (now.st_dev, now.st_ino) == (ours.st_dev, ours.st_ino));
-        Ok(linked.then_some(Self { _file: file }))
+        Ok(linked.then_some(Self { file, joins: ours.st_size.cast_unsigned() }))
+    }
+
+    /// Counts a join; true if it is time to clear away what dead peers have left whose names nobody takes again.
+    pub(super) fn count_join(&self) -> bool {
+        let is_due = self.joins + 1 >= SWEEP_AFTER;
+        let counted = match is_due {
+            true => ftruncate(&self.file, 0),
+            false => pwrite(&self.file, b".", self.joins).map(drop),
+        };
+        // On a full disk, whatever can be removed is.
+        is_due || counted.is_err()
     }
 }

@@ -89,9 +89,9 @@ impl BusDir {
         let until = Monotonic.now() + 2 * LEASE;
         loop {
             match self.find(name)? {
-                Finding::Live(holder)
+                Finding::Live(holder) | Finding::Dead(holder)
                     if self.lives_by_beat(&holder)
-                        && !self.has_beaten(&holder)
+                        && !self.knows_beat(&holder)
                         && Monotonic.now() < until =>
                 {
                     // Nothing tells of a beat, and it comes once a second.
@@ -146,9 +146,9 @@ impl Membership {
         self.hold.is_ours()
     }
 
-    /// Shows that this peer lives, if it is time.
-    pub(crate) fn beat(&mut self) {
-        self.hold.beat();
+    /// Shows that this peer lives, if it is time; false if the name is not its any more, as far as it looked.
+    pub(crate) fn beat(&mut self) -> bool {
+        self.is_suspended || self.hold.beat(&self.dir, &self.record)
     }
 
     /// When that is due; `None` if it is seen to elsewhere.

@@ -16,7 +16,7 @@ use std::path::Path;
 impl BusDir {
     /// Removes what dead peers have left; how many files that were.
     ///
-    /// It looks at every peer. A join needs no sweep: it clears what is left of its own name.
+    /// It looks at every peer. A join clears what is left of its own name, and sweeps every so often.
     pub(crate) fn sweep(&self) -> Result<usize, BusError> {
         sweep(self, &self.lock_joins()?)
     }
@@ -43,13 +43,22 @@ pub(super) fn sweep(dir: &BusDir, _lock: &JoinLock) -> Result<usize, BusError> {
                 live_doors.insert(&record.door(), ());
                 live_doors.insert(&record.beat_file(), ());
             }
+            // It may be the clock that says so.
+            Finding::Dead(guest) if guest.is_guest && !dir.knows_beat(&guest) => {
+                live_doors.insert(&guest.door(), ());
+                live_doors.insert(&guest.beat_file(), ());
+            }
             Finding::Dead(_) | Finding::Junk => swept += usize::from(try_unlink(dir.as_fd(), file)),
             Finding::Absent => {}
         }
     }
-    // A socket or mailbox whose record came after the listing belongs to no one: joining needs the lock.
-    let orphans = files.iter().filter(|file| is_door(file) && live_doors.get(file).is_none());
-    for file in orphans.chain(files.iter().filter(|file| is_draft(file))) {
+    // A socket or mailbox whose record came after the listing belongs to no one: joining needs the lock, but for
+    // guests, who beat before they join.
+    let is_left = |file: &&String| match is_door(file) {
+        true => live_doors.get(file).is_none(),
+        false => is_draft(file),
+    };
+    for file in files.iter().filter(is_left).filter(|file| !dir.may_beat(file)) {
         swept += usize::from(try_remove(dir.as_fd(), file));
     }
     Ok(swept)

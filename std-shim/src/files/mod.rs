@@ -39,5 +39,4 @@ mod opening;
 mod row;
 mod transport;
 
-pub(crate) use row::check_durable;
 pub use transport::FilesTransport;

@@ -184,15 +184,6 @@ fn sync(directory: File) -> io::Result<()> {
     directory.sync_all().map_err(io::Error::other)
 }
 
-/// Whether a file that is put into this directory can be had on the disk.
-///
-/// # Errors
-///
-/// Why not. A sandbox may have no call for it.
-pub(crate) fn check_durable(directory: &Path) -> io::Result<()> {
-    sync(File::open(directory)?)
-}
-
 /// Whether an error of the file system may pass by itself: the disk is full, or there are no descriptors.
 pub(super) fn is_passing(error: &io::Error) -> bool {
     matches!(

@@ -60,6 +60,10 @@ pub struct FilesTransport {
     more: Option<(Waker, bool)>,
     /// What the mailbox holds is not known.
     must_list: bool,
+    /// The mailbox was removed, or the record is another's: this member is none any more.
+    is_lost: bool,
+    /// That was told, or that the bus is gone.
+    is_over: bool,
     watch: Option<PeerWatch>,
     presence: Option<Presence>,
     waker: Option<Waker>,
@@ -91,6 +95,8 @@ impl FilesTransport {
             events: VecDeque::new(),
             more: None,
             must_list: true,
+            is_lost: false,
+            is_over: false,
             watch: None,
             presence,
             waker: None,
@@ -161,6 +167,9 @@ impl FilesTransport {
     /// Begins a link: see [`Transport::connect`].
     fn call(&mut self, link: LinkId, peer: &str) -> Result<PeerStatus, ConnectError> {
         let record = self.dir().lookup(peer).map_err(news::bus_error)?.ok_or(ConnectError::NoSuchPeer)?;
+        if self.is_lost {
+            return Err(news::bus_error(BusError::Ousted { path: self.dir().path().to_owned() }));
+        }
         let mailbox = record.mailbox().ok_or_else(|| ConnectError::Bus("the peer has no mailbox".into()))?;
         // No other life of any member has these ids.
         let wire = Wire(self.me.incarnation.as_bits().wrapping_add(self.begun));

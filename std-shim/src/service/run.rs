@@ -25,7 +25,7 @@ pub enum ServiceError {
         /// What it said.
         source: BoxError,
     },
-    /// The bus was removed while the service ran.
+    /// The bus was removed while the service ran, or the service's mailbox, as by one who has its name now.
     #[error("the bus of the service {name:?} is gone")]
     BusGone {
         /// The service.

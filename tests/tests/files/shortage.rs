@@ -230,3 +230,27 @@ fn a_disk_that_fails_behind_an_answer_ends_the_link_behind_it() {
     assert_eq!(handle.await_response(answered, None).unwrap().decode(), Ok(7u64));
     assert!(raw::is_gone(&handle.await_response(held, None)));
 }
+
+/// What is to be on the disk and does not get there is not sent, and nobody joins who cannot see to it.
+///
+/// Fault X20. Clause B3.
+#[test]
+fn a_bus_that_syncs_does_not_take_for_sent_what_the_disk_has_not() {
+    let _watchdog = within(30);
+    let bus = Bus::builder().transport(TransportKind::Files).fsync(true).create().unwrap();
+    let mut reader = Handle::builder(bus.info(), "nobody").name("reader").build();
+    reader.join().unwrap();
+    let info = bus.info().clone();
+    let sender = std::thread::spawn(move || {
+        let mut sender = Handle::builder(&info, "reader").name("sender").build();
+        sender.join().unwrap();
+        shortage::deny(&[libc::SYS_fdatasync], libc::EIO);
+        let sent = sender.try_send("reader", &1u64);
+        shortage::deny(&[libc::SYS_fsync], libc::EIO);
+        (sent, Handle::builder(&info, "reader").name("late").build().join().map(drop))
+    });
+    let (sent, joined) = sender.join().unwrap();
+    assert!(sent.is_err(), "it counts as sent");
+    assert!(joined.unwrap_err().to_string().contains("syncs its files"));
+    assert_eq!(reader.poll(Duration::ZERO), Ok(0));
+}

@@ -95,6 +95,14 @@ impl BusDir {
         }
     }
 
+    /// Has the names in it on the disk, if what the members speak over is to be there.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        match self.medium {
+            Medium::DurableFiles => fs::File::open(self.path())?.sync_all(),
+            Medium::Unix | Medium::Files => Ok(()),
+        }
+    }
+
     /// Whether the directory still is a bus.
     pub(super) fn is_there(&self) -> bool {
         self.path_of(marker::FILE).exists()
@@ -129,7 +137,7 @@ impl BusDir {
         self.lock_beats().goes_on(&file, &self.path_of(&file))
     }
 
-    fn lock_beats(&self) -> MutexGuard<'_, Beats> {
+    pub(super) fn lock_beats(&self) -> MutexGuard<'_, Beats> {
         self.beats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -138,8 +146,8 @@ impl BusDir {
         true
     }
 
-    /// Whether the beat of a peer was seen to change.
-    pub(in crate::bus) fn has_beaten(&self, peer: &PeerRecord) -> bool {
-        self.lock_beats().has_changed(&peer.beat_file())
+    /// Whether it was seen for long enough whether the beat of a peer goes on.
+    pub(in crate::bus) fn knows_beat(&self, peer: &PeerRecord) -> bool {
+        self.lock_beats().is_known(&peer.beat_file())
     }
 }

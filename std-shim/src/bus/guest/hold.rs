@@ -7,8 +7,9 @@ use ipcm_core::{Clock, Instant};
 
 use super::super::beat::Beat;
 use super::super::error::{BusError, JoinError};
+use super::super::medium::Medium;
 use super::super::membership::Claim;
-use super::super::record::PeerRecord;
+use super::super::record::{Finding, PeerRecord};
 use super::dir::BusDir;
 use crate::clock::Monotonic;
 
@@ -31,9 +32,17 @@ impl BusDir {
     ) -> Result<(Hold, Option<PeerRecord>), JoinError> {
         for _ in 0..ATTEMPTS {
             let holder = self.judge(&claim.record.name).map_err(|error| claim.failed(error))?;
+            let is_junk = matches!(holder, Finding::Junk);
             let former = claim.oust(self, holder)?;
+            if is_junk {
+                // A failure is that of the attempt to take its place.
+                let _ = self.remove_record(None, &claim.record);
+            }
             match self.register(&claim.record, former.as_ref()) {
-                Ok(hold) => return Ok((hold, former)),
+                Ok(hold) => {
+                    self.lock_beats().set_own(self.path_of(&claim.record.beat_file()));
+                    return Ok((hold, former));
+                }
                 // Another one was faster.
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(claim.failed(self.error("joining the bus", error))),
@@ -50,20 +59,25 @@ impl BusDir {
         let is_inherited = record.is_inherited();
         let registered = || {
             if let Some(former) = former {
-                self.remove_record(former, &format!(".{id:032x}.old.new"))?;
+                self.remove_record(Some(former), record)?;
                 let _ = fs::remove_file(self.path_of(&former.beat_file()));
                 if !is_inherited {
                     let _ = fs::remove_dir_all(self.path_of(&former.door()));
                 }
             }
+            // It comes first, and keeps what follows from being swept.
+            let beat = Beat::begin(&beat_file)?;
             let mut record_file = File::create(&draft)?;
             record_file.write_all(record.to_text().as_bytes())?;
+            if self.medium() == Medium::DurableFiles {
+                record_file.sync_all()?;
+            }
             if !is_inherited {
                 fs::create_dir(&door)?;
             }
-            let beat = Beat::begin(&beat_file)?;
             // Unlike a rename, it does not take the name from one who has it.
             fs::hard_link(&draft, &file)?;
+            self.sync()?;
             Ok((record_file, beat))
         };
         let registered = registered();
@@ -80,21 +94,30 @@ impl BusDir {
         }
     }
 
-    /// Removes the record of a former life, and no other that has taken its place meanwhile.
-    fn remove_record(&self, former: &PeerRecord, aside: &str) -> io::Result<()> {
-        let (file, aside) = (self.path_of(&PeerRecord::file(&former.name)), self.path_of(aside));
-        match fs::rename(&file, &aside) {
-            Ok(()) => {}
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(error),
+    /// Makes way for the record of a life: removes that of a former one, or what is none, and no other that has taken
+    /// its place meanwhile.
+    fn remove_record(&self, former: Option<&PeerRecord>, record: &PeerRecord) -> io::Result<()> {
+        let file = self.path_of(&PeerRecord::file(&record.name));
+        let aside = self.path_of(&format!(".{:032x}.old.new", record.incarnation.as_bits()));
+        let life = former.map(|former| former.incarnation);
+        let is_it = |path| {
+            fs::read(path).map(|bytes| PeerRecord::from_text(&bytes).map(|found| found.incarnation) == life)
+        };
+        let removed = || {
+            if is_it(&file)? {
+                fs::rename(&file, &aside)?;
+                if is_it(&aside)? {
+                    return fs::remove_file(&aside);
+                }
+                fs::hard_link(&aside, &file)?;
+                fs::remove_file(&aside)?;
+            }
+            Err(ErrorKind::AlreadyExists.into())
+        };
+        match removed() {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            other => other,
         }
-        let taken = PeerRecord::from_text(&fs::read(&aside)?);
-        if taken.is_some_and(|taken| taken.incarnation != former.incarnation) {
-            fs::hard_link(&aside, &file)?;
-            fs::remove_file(&aside)?;
-            return Err(ErrorKind::AlreadyExists.into());
-        }
-        fs::remove_file(&aside)
     }
 }
 
@@ -112,10 +135,20 @@ impl Hold {
         true
     }
 
-    /// Shows that this guest lives, if it is time.
-    pub(in crate::bus) fn beat(&mut self) {
+    /// Shows that this guest lives, if it is time; false if the name is not this life's any more.
+    pub(in crate::bus) fn beat(&mut self, dir: &BusDir, record: &PeerRecord) -> bool {
+        let now = Monotonic.now();
+        if now < self.beat.next() {
+            return true;
+        }
         // A disk that is full now may not be so the next time.
-        let _ = self.beat.go_on(Monotonic.now());
+        let _ = self.beat.go_on(now);
+        match fs::read(dir.path_of(&PeerRecord::file(&record.name))) {
+            Ok(bytes) => {
+                PeerRecord::from_text(&bytes).is_some_and(|now| now.incarnation == record.incarnation)
+            }
+            Err(error) => error.kind() != ErrorKind::NotFound,
+        }
     }
 
     /// When that is due.
@@ -126,9 +159,16 @@ impl Hold {
     /// Puts a record in the place of that of this life, which is over.
     pub(in crate::bus) fn suspend(&mut self, dir: &BusDir, record: &PeerRecord) -> Result<(), BusError> {
         let draft = dir.path_of(&format!(".{:032x}.new", record.incarnation.as_bits()));
-        let suspended = fs::write(&draft, record.to_text())
-            .and_then(|()| fs::rename(&draft, dir.path_of(&PeerRecord::file(&record.name))));
-        suspended.map_err(|error| dir.error("suspending a peer", error))?;
+        let suspended = || {
+            let mut file = File::create(&draft)?;
+            file.write_all(record.to_text().as_bytes())?;
+            if dir.medium() == Medium::DurableFiles {
+                file.sync_all()?;
+            }
+            fs::rename(&draft, dir.path_of(&PeerRecord::file(&record.name)))?;
+            dir.sync()
+        };
+        suspended().map_err(|error| dir.error("suspending a peer", error))?;
         let _ = fs::remove_file(dir.path_of(&record.beat_file()));
         Ok(())
     }
@@ -136,8 +176,7 @@ impl Hold {
     /// Removes all that others see of this life.
     pub(in crate::bus) fn leave(&mut self, dir: &BusDir, record: &PeerRecord) {
         let _ = fs::remove_dir_all(dir.path_of(&record.door()));
-        let id = record.incarnation.as_bits();
-        let _ = dir.remove_record(record, &format!(".{id:032x}.old.new"));
+        let _ = dir.remove_record(Some(record), record);
         let _ = fs::remove_file(dir.path_of(&record.beat_file()));
     }
 }

@@ -1,6 +1,7 @@
 //! Processes that die in the middle of a change on disk.
 
 use super::super::dir::BusDir;
+use super::super::join_lock::SWEEP_AFTER;
 use super::super::medium::Medium;
 use super::super::users::Users;
 use super::child::Child;
@@ -134,4 +135,20 @@ fn the_next_temporary_bus_clears_away_those_whose_owners_were_killed() {
         assert!(std::path::Path::new(route).is_dir());
     }
     assert_eq!(persistent.peers().unwrap(), []);
+}
+
+/// Clients have names that nobody takes again.
+///
+/// Fault X6.
+#[test]
+fn what_the_dead_leave_does_not_grow_while_others_come_and_go() {
+    let bus = TestBus::new();
+    for name in ["one", "two", "three"] {
+        crash(&bus, name, "renamed");
+    }
+    assert_eq!(bus.remains().len(), 6);
+    for _ in 0..SWEEP_AFTER {
+        drop(bus.join("comes and goes"));
+    }
+    assert_eq!(bus.remains(), [""; 0]);
 }

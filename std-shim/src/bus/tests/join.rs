@@ -2,6 +2,7 @@
 
 use super::super::dir::BusDir;
 use super::super::error::{ConnectError, JoinError};
+use super::super::medium::Medium;
 use super::super::record::PeerKind;
 use super::super::users::Users;
 use super::child::Child;
@@ -9,6 +10,7 @@ use super::{TestBus, fresh};
 use crate::BusError;
 use ipcm_core::name::NameError;
 use rustix::net::{RecvFlags, SendFlags, accept, recv, send};
+use std::io::ErrorKind::AlreadyExists;
 
 /// Clause A3. Names of every kind, on a bus whose route is longer than a socket's address can be.
 #[test]
@@ -188,4 +190,29 @@ fn a_bus_that_has_vanished_is_a_typed_error_that_names_it() {
     assert!(matches!(&error, JoinError::Bus { name, source } if name == "x" && is_no_bus(source)));
     assert!(error.to_string().contains(bus.route().to_str().unwrap()));
     assert!(matches!(bus.dir.connect(&peer), Err(ConnectError::Gone { .. })));
+}
+
+/// A guest, who takes no lock, may come between a look and a join.
+///
+/// Clause A4.
+#[test]
+fn a_join_takes_no_name_from_one_who_came_behind_its_look() {
+    let parent = tempfile::TempDir::new().unwrap();
+    let bus = BusDir::create(parent.path(), &Users::Owner, (Medium::Files, true), false).unwrap().dir;
+    let path = |file: &str| bus.path().join(file);
+    let member = bus.join("x", PeerKind::Handle, fresh()).unwrap();
+    let life = member.record().incarnation();
+    let text = std::fs::read(path("x.peer")).unwrap();
+    for (found, takes) in
+        [(None, false), (Some(None), false), (Some(Some(fresh())), false), (Some(Some(life)), true)]
+    {
+        std::fs::write(path("draft"), "another").unwrap();
+        let placed = bus.place("draft", "x.peer", found);
+        assert_eq!(placed.map_err(|error| error.kind()), if takes { Ok(()) } else { Err(AlreadyExists) });
+        assert_eq!(std::fs::read(path("x.peer")).unwrap() == text, !takes, "{found:?}");
+    }
+    std::fs::remove_file(path("x.peer")).unwrap();
+    std::fs::write(path("draft"), "another").unwrap();
+    assert_eq!(bus.place("draft", "x.peer", Some(None)).unwrap_err().kind(), AlreadyExists);
+    bus.place("draft", "x.peer", None).unwrap();
 }

@@ -8,6 +8,10 @@ const ATTEMPTS: usize = 64;
 impl FilesTransport {
     /// Takes up what has come to the mailbox.
     pub(super) fn take_mail(&mut self) {
+        if self.is_lost {
+            self.must_list = false;
+            return;
+        }
         let mut entries = Vec::new();
         self.must_list |= !self.alarm.mail(&mut entries);
         if self.must_list {
@@ -16,7 +20,7 @@ impl FilesTransport {
                 Ok(listed) => entries.extend(listed),
                 // In a sandbox it may be a file that was removed during the listing that is not found.
                 Err(error) if error.kind() == ErrorKind::NotFound && !self.mailbox.exists() => {
-                    self.lose_mailbox();
+                    self.lose_membership();
                 }
                 Err(_) => self.must_list = true,
             }
@@ -60,10 +64,20 @@ impl FilesTransport {
         self.mailbox.join(entry.to_string())
     }
 
-    /// The mailbox was removed, by whoever removed the bus: nothing comes any more on any link.
-    fn lose_mailbox(&mut self) {
+    /// The mailbox or the record was removed, by whoever removed the bus or took this member for dead and has its name now:
+    /// nothing comes any more on any link.
+    pub(super) fn lose_membership(&mut self) {
+        self.is_lost = true;
+        self.tell_over();
         self.links.iter_mut().for_each(|connection| connection.is_dead = true);
         self.links.ids().into_iter().for_each(|link| self.links.list(link));
+    }
+
+    /// Tells once that there is no bus for this member any more.
+    pub(super) fn tell_over(&mut self) {
+        if !std::mem::replace(&mut self.is_over, true) {
+            self.events.push_back(TransportEvent::BusGone);
+        }
     }
 
     /// Tells all who have connected and were not accepted that they will not be, and removes the mailbox. Whoever

@@ -51,7 +51,7 @@ impl FilesTransport {
                 Found::PeersChanged => self.take_changes(),
                 Found::BusTouched => {
                     if self.presence.as_ref().is_some_and(Presence::is_gone) {
-                        self.events.push_back(TransportEvent::BusGone);
+                        self.tell_over();
                     }
                 }
                 Found::Woken => {
@@ -64,7 +64,9 @@ impl FilesTransport {
 
     /// Looks for what nothing tells of.
     pub(super) fn look(&mut self) {
-        self.membership.beat();
+        if !self.membership.beat() && !self.is_lost {
+            self.lose_membership();
+        }
         self.incoming.look(Monotonic.now());
         if self.must_list {
             self.take_mail();
@@ -76,7 +78,7 @@ impl FilesTransport {
         if now.saturating_since(self.looked) >= LOOK {
             self.looked = now;
             if self.presence.as_ref().is_some_and(|bus| bus.waits_by_polling() && bus.is_gone()) {
-                self.events.push_back(TransportEvent::BusGone);
+                self.tell_over();
             }
             let unsure = std::mem::take(&mut self.links.unsure);
             for link in unsure {
@@ -131,6 +133,11 @@ impl FilesTransport {
         if let Err(error) = watch.changes(&mut changes) {
             log::warn!(%error, "the peers of the bus cannot be watched");
         }
-        self.events.extend(changes.into_iter().map(news::told));
+        for change in changes {
+            match news::told(change) {
+                TransportEvent::BusGone => self.tell_over(),
+                told => self.events.push_back(told),
+            }
+        }
     }
 }
