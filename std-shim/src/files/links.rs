@@ -43,7 +43,7 @@ impl Links {
         let link = connection.link;
         self.wires.insert((connection.wire, connection.side), link);
         if connection.is_unsure {
-            self.unsure.push(link);
+            self.note_unsure(link);
         }
         let is_asleep = connection.asleep.is_some();
         self.put(connection);
@@ -83,6 +83,13 @@ impl Links {
             && !std::mem::replace(&mut connection.is_listed, true)
         {
             self.ready.push(link);
+        }
+    }
+
+    /// Notes that nothing tells of the end of the peer of a link.
+    pub(super) fn note_unsure(&mut self, link: LinkId) {
+        if !self.unsure.contains(&link) {
+            self.unsure.push(link);
         }
     }
 

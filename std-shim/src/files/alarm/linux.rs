@@ -1,5 +1,6 @@
 //! One epoll, in it inotify on the member's own mailbox, and pidfds of its peers.
 
+use std::collections::HashMap;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -33,8 +34,8 @@ pub(in crate::files) struct Alarm {
     mail: Option<OwnedFd>,
     /// Made when a send first blocks.
     room: Option<OwnedFd>,
-    /// The watches in `room` on the records of guests and suspended peers.
-    records: Vec<(i32, LinkId)>,
+    /// The watch in `room` on the record of the peer of each link that is with a guest or a suspended one.
+    records: HashMap<LinkId, i32>,
     /// What the last wait found, the first of it last.
     found: Vec<Found>,
 }
@@ -44,7 +45,7 @@ impl Alarm {
     pub(in crate::files) fn new(mailbox: &Path, presence: Option<&Presence>) -> rustix::io::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let mut alarm =
-            Self { epoll, mail: None, room: None, records: Vec::new(), found: Vec::with_capacity(BATCH) };
+            Self { epoll, mail: None, room: None, records: HashMap::new(), found: Vec::with_capacity(BATCH) };
         alarm.mail = new_inotify().ok();
         if let Some(mail) = &alarm.mail {
             if inotify::add_watch(mail, mailbox, WatchFlags::MOVED_TO | WatchFlags::ONLYDIR).is_err() {
@@ -120,13 +121,14 @@ impl Alarm {
         let Some(room) = self.room() else { return false };
         let flags = events | WatchFlags::ONESHOT | WatchFlags::MASK_ADD;
         let Ok(watch) = inotify::add_watch(room, record, flags) else { return false };
-        self.records.push((watch, link));
+        // A record that is looked at again and again has the same watch; one that took its place has another.
+        self.records.insert(link, watch);
         true
     }
 
     /// Tells no more of the record of the peer of a link.
     pub(in crate::files) fn forget_record(&mut self, link: LinkId) {
-        self.records.retain(|&(_, other)| other != link);
+        self.records.remove(&link);
     }
 
     fn room(&mut self) -> Option<&OwnedFd> {
@@ -179,8 +181,8 @@ impl Alarm {
         let Some(room) = &self.room else { return };
         let (records, found) = (&mut self.records, &mut self.found);
         drain(room, |event| {
-            let of_record = |(watch, _): &mut (i32, LinkId)| *watch == event.wd();
-            found.extend(records.extract_if(.., of_record).map(|(_, link)| Found::Dead(link)));
+            let of_record = |_: &LinkId, watch: &mut i32| *watch == event.wd();
+            found.extend(records.extract_if(of_record).map(|(link, _)| Found::Dead(link)));
         });
     }
 
@@ -220,5 +222,65 @@ fn drain(inotify: &OwnedFd, mut each: impl FnMut(&inotify::Event<'_>)) {
             Err(Errno::INTR) => {}
             Err(_) => return,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::{self, File};
+    use std::time::Duration;
+
+    /// The links of which the alarm says that their peers' records were touched.
+    fn told(alarm: &mut Alarm) -> Vec<LinkId> {
+        alarm.wait(Some(Monotonic.now() + Duration::from_secs(10))).unwrap();
+        let mut links = Vec::new();
+        while let Some(found) = alarm.pop() {
+            match found {
+                Found::Room => alarm.clear_room(),
+                Found::Dead(link) => links.push(link),
+                other => panic!("{other:?}"),
+            }
+        }
+        links.sort_unstable();
+        links
+    }
+
+    #[test]
+    fn a_record_that_is_looked_at_for_hours_is_one_watch_and_tells_once() {
+        let place = tempfile::tempdir().unwrap();
+        let record = place.path().join("guest.peer");
+        let held = File::create(&record).unwrap();
+        let mut alarm = Alarm::new(place.path(), None).unwrap();
+        let links = [7, 8].map(LinkId::from_bits);
+        for _ in 0..1_000 {
+            for link in links {
+                alarm.watch_guest(link, &record);
+            }
+        }
+        assert_eq!(alarm.records.len(), 2);
+        drop(held);
+        assert_eq!(told(&mut alarm), links);
+        assert!(alarm.records.is_empty());
+    }
+
+    #[test]
+    fn a_record_that_takes_the_place_of_another_is_watched_instead() {
+        let place = tempfile::tempdir().unwrap();
+        let record = place.path().join("guest.peer");
+        let mut alarm = Alarm::new(place.path(), None).unwrap();
+        let link = LinkId::from_bits(7);
+        let mut lives = Vec::new();
+        for _ in 0..10 {
+            let _ = fs::remove_file(&record);
+            lives.push(File::create(&record).unwrap());
+            alarm.watch_guest(link, &record);
+        }
+        assert_eq!(alarm.records.len(), 1);
+        lives.pop();
+        assert_eq!(told(&mut alarm), [link]);
+        alarm.watch_guest(link, &record);
+        alarm.forget_record(link);
+        assert!(alarm.records.is_empty());
     }
 }

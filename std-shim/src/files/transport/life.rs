@@ -82,7 +82,7 @@ impl FilesTransport {
         self.links.put(connection);
         self.links.list(link);
         if is_unsure && !was_unsure {
-            self.links.unsure.push(link);
+            self.links.note_unsure(link);
         }
     }
 
