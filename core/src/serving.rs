@@ -1,10 +1,13 @@
 //! The serving table: requests of peers that were accepted and are not yet answered.
 
-#[cfg(feature = "alloc")]
-use alloc::vec::Vec;
-
 use crate::id::{LinkId, ReplyToken, RequestId};
 use crate::time::Instant;
+
+#[cfg(feature = "alloc")]
+mod growing;
+
+#[cfg(feature = "alloc")]
+pub(crate) use growing::Growing;
 
 const NONE: u32 = u32::MAX;
 
@@ -28,12 +31,21 @@ pub(crate) struct Served {
 pub(crate) struct Slot {
     served: Option<Served>,
     generation: u64,
-    /// The next free slot while not in use.
+    /// The next free slot while not in use; else the next slot of its chain, in a table that grows.
     next: u32,
+    /// The first slot of the chain that begins here. It takes no memory that would not be padding without it.
+    #[cfg(feature = "alloc")]
+    first: u32,
 }
 
 impl Slot {
-    pub(crate) const VACANT: Self = Self { served: None, generation: 0, next: NONE };
+    pub(crate) const VACANT: Self = Self {
+        served: None,
+        generation: 0,
+        next: NONE,
+        #[cfg(feature = "alloc")]
+        first: NONE,
+    };
 }
 
 /// Requests of peers that await an answer, in a vector that grows or in memory that the caller has.
@@ -43,14 +55,6 @@ pub(crate) struct Serving<S> {
     free: u32,
     len: usize,
     generation: u64,
-}
-
-/// A table on the heap. Grows to its capacity and never shrinks.
-#[cfg(feature = "alloc")]
-#[derive(Debug)]
-pub(crate) struct Growing {
-    serving: Serving<Vec<Slot>>,
-    capacity: usize,
 }
 
 impl<S: AsRef<[Slot]> + AsMut<[Slot]>> Serving<S> {
@@ -74,7 +78,8 @@ impl<S: AsRef<[Slot]> + AsMut<[Slot]>> Serving<S> {
         let vacant = self.slots.as_mut().get_mut(slot as usize)?;
         self.free = vacant.next;
         self.generation += 1;
-        *vacant = Slot { served: Some(served), generation: self.generation, next: NONE };
+        vacant.served = Some(served);
+        vacant.generation = self.generation;
         self.len += 1;
         Some(ReplyToken { slot, generation: self.generation })
     }
@@ -90,15 +95,8 @@ impl<S: AsRef<[Slot]> + AsMut<[Slot]>> Serving<S> {
         self.vacate(token.slot)
     }
 
-    /// Frees the first slot in use from slot `from` on, and returns it and what was in it.
-    #[cfg(feature = "alloc")]
-    pub(crate) fn remove_next(&mut self, from: u32) -> Option<(u32, Served)> {
-        let rest = self.slots.as_ref().get(from as usize..)?;
-        let slot = from + rest.iter().position(|slot| slot.served.is_some())? as u32;
-        self.vacate(slot).map(|served| (slot, served))
-    }
-
-    /// Marks the request that `link`'s peer knows as `id` and returns its key; `None` if there is none.
+    /// Marks the request that `link`'s peer knows as `id` and returns its key; `None` if there is none. Looks at one
+    /// slot after the other, for memory that the caller has holds few.
     pub(crate) fn cancel(&mut self, link: LinkId, id: RequestId) -> Option<u64> {
         self.slots.as_mut().iter_mut().find_map(|slot| {
             // The same id on another link is another peer's request.
@@ -110,11 +108,16 @@ impl<S: AsRef<[Slot]> + AsMut<[Slot]>> Serving<S> {
 
     /// Forgets one request that came on `link`, from slot `from` on. Returns its slot and its key.
     pub(crate) fn forget_one(&mut self, link: LinkId, from: u32) -> Option<(u32, u64)> {
-        let came = |slot: &Slot| slot.served.as_ref().is_some_and(|served| served.link == link);
-        let rest = self.slots.as_ref().get(from as usize..)?;
-        let slot = from + rest.iter().position(came)? as u32;
+        let slot = self.find(from, |served| served.link == link)?;
         self.vacate(slot);
         Some((slot, self.slots.as_ref()[slot as usize].generation))
+    }
+
+    /// The first slot from slot `from` on that holds something like this.
+    fn find(&self, from: u32, is_it: impl Fn(&Served) -> bool) -> Option<u32> {
+        let rest = self.slots.as_ref().get(from as usize..)?;
+        let is_it = |slot: &Slot| slot.served.as_ref().is_some_and(&is_it);
+        Some(from + rest.iter().position(is_it)? as u32)
     }
 
     fn vacate(&mut self, at: u32) -> Option<Served> {
@@ -123,82 +126,5 @@ impl<S: AsRef<[Slot]> + AsMut<[Slot]>> Serving<S> {
         self.free = at;
         self.len -= 1;
         slot.served.take()
-    }
-}
-
-#[cfg(feature = "alloc")]
-impl Growing {
-    /// An empty table of at most `capacity` slots, at least one.
-    pub(crate) fn new(capacity: usize) -> Self {
-        Self { serving: Serving::over(Vec::new()), capacity: capacity.clamp(1, NONE as usize - 1) }
-    }
-
-    /// Takes a slot; `None` when all are in use.
-    pub(crate) fn insert(&mut self, served: Served) -> Option<ReplyToken> {
-        let slots = &mut self.serving.slots;
-        if self.serving.free == NONE && slots.len() < self.capacity {
-            self.serving.free = slots.len() as u32;
-            slots.push(Slot::VACANT);
-        }
-        self.serving.insert(served)
-    }
-
-    /// Forgets every request that came on `link` and appends their keys to `withdrawn`.
-    pub(crate) fn forget(&mut self, link: LinkId, withdrawn: &mut Vec<u64>) {
-        let mut from = 0;
-        while let Some((slot, key)) = self.serving.forget_one(link, from) {
-            from = slot + 1;
-            withdrawn.push(key);
-        }
-    }
-}
-
-#[cfg(feature = "alloc")]
-impl core::ops::Deref for Growing {
-    type Target = Serving<Vec<Slot>>;
-
-    fn deref(&self) -> &Self::Target {
-        &self.serving
-    }
-}
-
-#[cfg(feature = "alloc")]
-impl core::ops::DerefMut for Growing {
-    fn deref_mut(&mut self) -> &mut Self::Target {
-        &mut self.serving
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const LINK: LinkId = LinkId { slot: 0, generation: 1 };
-
-    fn served(generation: u64) -> Served {
-        let id = RequestId { slot: 0, generation };
-        Served { link: LINK, id, deadline: None, cost: 0, cancelled: false }
-    }
-
-    #[test]
-    fn a_full_table_takes_no_more_until_one_is_answered() {
-        let mut serving = Growing::new(2);
-        let first = serving.insert(served(1)).unwrap();
-        let _second = serving.insert(served(2)).unwrap();
-        assert!(serving.insert(served(3)).is_none());
-        assert_eq!(serving.remove(&first), Some(served(1)));
-        assert!(serving.insert(served(3)).is_some());
-    }
-
-    #[test]
-    fn a_token_of_a_former_request_opens_nothing() {
-        let mut serving = Growing::new(1);
-        let old = serving.insert(served(1)).unwrap();
-        let mut withdrawn = Vec::new();
-        serving.forget(LINK, &mut withdrawn);
-        assert_eq!(withdrawn, [old.key()]);
-        let _new = serving.insert(served(2)).unwrap();
-        assert_eq!(serving.remove(&old), None);
-        assert_eq!(serving.len(), 1);
     }
 }
