@@ -89,6 +89,17 @@ impl<S: AsRef<[Slot]> + AsMut<[Slot]>> Serving<S> {
         slot.served.as_ref().filter(|_| slot.generation == token.generation)
     }
 
+    /// When the caller of a request gives up.
+    pub(crate) fn deadline(&self, token: &ReplyToken) -> Option<Instant> {
+        self.get(token)?.deadline
+    }
+
+    /// Whether anyone still waits for this answer: not cancelled, not late, the link not closed.
+    pub(crate) fn is_wanted(&self, now: Instant, token: &ReplyToken) -> bool {
+        let waits = |served: &Served| !served.cancelled && served.deadline.is_none_or(|at| at > now);
+        self.get(token).is_some_and(waits)
+    }
+
     /// Frees the slot of a request; `None` if its link has closed meanwhile.
     pub(crate) fn remove(&mut self, token: &ReplyToken) -> Option<Served> {
         self.get(token)?;

@@ -116,14 +116,12 @@ impl Endpoint {
 
     /// Whether anyone still waits for this answer: not cancelled, not late, the link not closed.
     pub fn is_wanted(&self, now: Instant, token: &ReplyToken) -> bool {
-        self.serving
-            .get(token)
-            .is_some_and(|served| !served.cancelled && served.deadline.is_none_or(|deadline| deadline > now))
+        self.serving.is_wanted(now, token)
     }
 
     /// When the caller of a request gives up, by this endpoint's clock.
     pub fn caller_deadline(&self, token: &ReplyToken) -> Option<Instant> {
-        self.serving.get(token)?.deadline
+        self.serving.deadline(token)
     }
 
     /// Answers a request; `body` writes the payload. False if nobody waits for it any more: that is

@@ -316,13 +316,11 @@ impl<'s> Endpoint<'s> {
 
     /// Whether anyone still waits for this answer: not cancelled, not late, the link not over.
     pub fn is_wanted(&self, now: Instant, token: &ReplyToken) -> bool {
-        self.serving
-            .get(token)
-            .is_some_and(|served| !served.cancelled && served.deadline.is_none_or(|deadline| deadline > now))
+        self.serving.is_wanted(now, token)
     }
 
     /// When the caller of a request gives up, by this member's clock.
     pub fn caller_deadline(&self, token: &ReplyToken) -> Option<Instant> {
-        self.serving.get(token)?.deadline
+        self.serving.deadline(token)
     }
 }
