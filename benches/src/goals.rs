@@ -201,8 +201,10 @@ fn run(options: &Options, peers: &Peers) -> io::Result<()> {
         for (name, why) in not_measured {
             println!("NOT MEASURED: {name}: {why}");
         }
-        let seconds = begin.elapsed().as_secs_f64();
-        println!("both sides on CPU {}, {seconds:.0} s: {}", placement.client, taken.join(", "));
+        if !taken.is_empty() {
+            let seconds = begin.elapsed().as_secs_f64();
+            println!("both sides on CPU {}, {seconds:.0} s: {}", placement.client, taken.join(", "));
+        }
     }
     Ok(())
 }
