@@ -17,6 +17,12 @@ use crate::sink::Sink;
 use crate::time::{Clock, Instant, deadline_after};
 use crate::transport::{ConnectError, PeerChange, PeerState, PeerStatus, SuspendError, Transport};
 
+mod awaiting;
+mod messages;
+
+pub use awaiting::AwaitAllError;
+pub use messages::Delivery;
+
 /// What is called with the end of a request.
 type Callback<T, C> = Box<dyn FnOnce(&mut Handle<T, C>, Result<Response<'_>, RequestError>) + Send>;
 
@@ -28,23 +34,6 @@ pub struct Handle<T, C> {
     client: Client<T, C>,
     service: Arc<str>,
     callbacks: HashMap<RequestId, Callback<T, C>>,
-}
-
-/// What came of a broadcast for one peer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Delivery {
-    /// The peer.
-    pub peer: Arc<str>,
-    /// Whether the message was handed to the transport.
-    pub outcome: Result<(), SendError>,
-}
-
-/// The requests that [`Handle::await_all_responses`] did not see answered.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{} of the pending requests were not answered, the first: {}", failures.len(), failures[0].1)]
-pub struct AwaitAllError {
-    /// Every request that failed and why, in the order in which they ended; at least one.
-    pub failures: Vec<(RequestId, RequestError)>,
 }
 
 impl<T: Transport, C: Clock> Handle<T, C> {
@@ -249,106 +238,6 @@ impl<T: Transport, C: Clock> Handle<T, C> {
         done
     }
 
-    /// Awaits the response to a request, and forgets the request if it does not come in time.
-    ///
-    /// What has already arrived is returned, also with a timeout of zero.
-    ///
-    /// # Errors
-    ///
-    /// Why no response came, see [`RequestError`].
-    pub fn await_response(
-        &mut self,
-        id: RequestId,
-        timeout: impl Into<Option<Duration>>,
-    ) -> Result<Response<'_>, RequestError> {
-        if self.callbacks.contains_key(&id) {
-            return Err(RequestError::HasCallback { id });
-        }
-        if self.callbacks.is_empty() && self.client.take_until_finished(id) {
-            return self.client.collect(id).unwrap_or(Err(RequestError::UnknownId { id }));
-        }
-        let deadline = deadline_after(self.client.look_at_clock(), timeout.into());
-        self.await_end(id, deadline)
-    }
-
-    fn await_end(&mut self, id: RequestId, deadline: Option<Instant>) -> Result<Response<'_>, RequestError> {
-        while !self.client.take_until_finished(id) {
-            if !self.client.endpoint().is_pending(id) {
-                return Err(RequestError::UnknownId { id });
-            }
-            let happened = self.client.advance(id, deadline);
-            if !self.callbacks.is_empty() {
-                self.client.take_rest();
-                self.run_callbacks();
-            }
-            if self.client.is_over(deadline, happened) && !self.client.take_until_finished(id) {
-                let peer = self.client.endpoint().request_peer(id).cloned();
-                self.client.forget(id);
-                return Err(RequestError::TimedOut { peer: peer.unwrap_or_else(|| self.service.clone()) });
-            }
-        }
-        self.client.collect(id).unwrap_or(Err(RequestError::UnknownId { id }))
-    }
-
-    /// The end of a request that has ended, once; `None` while it is pending. Nothing is received.
-    pub fn take_response(&mut self, id: RequestId) -> Option<Result<Response<'_>, RequestError>> {
-        self.client.take_rest();
-        if self.callbacks.contains_key(&id) {
-            return Some(Err(RequestError::HasCallback { id }));
-        }
-        if self.client.endpoint().is_pending(id) {
-            return None;
-        }
-        self.client.collect(id).or(Some(Err(RequestError::UnknownId { id })))
-    }
-
-    /// Awaits the end of every pending request, but for those with callbacks, which run.
-    ///
-    /// The responses are kept for [`await_response`](Self::await_response).
-    ///
-    /// # Errors
-    ///
-    /// Every request that failed, with its reason; those that were not answered in time are forgotten.
-    pub fn await_all_responses(&mut self, timeout: impl Into<Option<Duration>>) -> Result<(), AwaitAllError> {
-        let deadline = deadline_after(self.client.look_at_clock(), timeout.into());
-        while self.client.endpoint().pending() > 0 {
-            let happened = self.client.turn(deadline);
-            self.run_callbacks();
-            if self.client.is_over(deadline, happened) {
-                let late: Vec<RequestId> = self.client.endpoint().pending_ids().collect();
-                late.into_iter().for_each(|id| self.client.time_out(id));
-                self.run_callbacks();
-            }
-        }
-        let failures = self.client.collect_failures();
-        if failures.is_empty() { Ok(()) } else { Err(AwaitAllError { failures }) }
-    }
-
-    /// Waits until one of these requests has ended and returns the one that ended first; the end is then
-    /// to be collected by [`await_response`](Self::await_response). `None` if none does in time, or all
-    /// are unknown.
-    pub fn await_any(
-        &mut self,
-        ids: &[RequestId],
-        timeout: impl Into<Option<Duration>>,
-    ) -> Option<RequestId> {
-        let deadline = deadline_after(self.client.look_at_clock(), timeout.into());
-        loop {
-            let ended = ids.iter().filter_map(|&id| self.client.end_order(id).map(|order| (order, id)));
-            if let Some((_, id)) = ended.min() {
-                return Some(id);
-            }
-            if !ids.iter().any(|&id| self.client.endpoint().is_pending(id)) {
-                return None;
-            }
-            let happened = self.client.turn(deadline);
-            self.run_callbacks();
-            if self.client.is_over(deadline, happened) {
-                return None;
-            }
-        }
-    }
-
     /// Gives up a request; false if it had ended. An end that was not collected is dropped.
     pub fn cancel(&mut self, id: RequestId) -> bool {
         let cancelled = self.client.cancel(id);
@@ -386,82 +275,6 @@ impl<T: Transport, C: Clock> Handle<T, C> {
         }
     }
 
-    /// The messages that have come, in order; the buffer is empty afterwards. Nothing is taken in.
-    pub fn messages(&mut self) -> Vec<Message> {
-        self.client.messages()
-    }
-
-    /// Puts a message that was collected back, for the life of this member that follows a
-    /// [`suspend`](Client::suspend).
-    ///
-    /// # Errors
-    ///
-    /// See [`SuspendError`].
-    pub fn requeue_message(&mut self, message: &Message) -> Result<(), SuspendError> {
-        self.client.requeue_message(message)
-    }
-
-    /// Sends a message and returns once it is handed to the transport, at the latest after `timeout`.
-    ///
-    /// # Errors
-    ///
-    /// See [`SendError`]. After [`SendError::PeerGone`] the message may have been read, and after
-    /// [`SendError::TimedOut`] it may still be.
-    pub fn send_message(
-        &mut self,
-        peer: &str,
-        payload: &(impl Serialize + ?Sized),
-        timeout: impl Into<Option<Duration>>,
-    ) -> Result<(), SendError> {
-        let deadline = deadline_after(self.client.look_at_clock(), timeout.into());
-        self.client.send_message(peer, false, deadline, &mut |out, limit| out.encode(payload, limit))
-    }
-
-    /// [`send_message`](Self::send_message) with bytes for a payload.
-    ///
-    /// # Errors
-    ///
-    /// See [`SendError`].
-    pub fn send_message_bytes(
-        &mut self,
-        peer: &str,
-        payload: &[u8],
-        timeout: impl Into<Option<Duration>>,
-    ) -> Result<(), SendError> {
-        let deadline = deadline_after(self.client.look_at_clock(), timeout.into());
-        self.client.send_message(peer, false, deadline, &mut |out, limit| out.append(payload, limit))
-    }
-
-    /// Sends a message if that needs no waiting.
-    ///
-    /// # Errors
-    ///
-    /// [`SendError::WouldBlock`] while the peer is being reached or has not dealt with what was sent
-    /// before; see [`SendError`] for the others. The payload is still the caller's.
-    pub fn try_send(&mut self, peer: &str, payload: &(impl Serialize + ?Sized)) -> Result<(), SendError> {
-        self.client.try_send(peer, &mut |out, limit| out.encode(payload, limit))
-    }
-
-    /// Sends a message to every peer, within `timeout` for all of them, and tells what came of each.
-    ///
-    /// # Errors
-    ///
-    /// [`SendError::Bus`] and [`SendError::NotPermitted`] if the peers cannot be listed.
-    pub fn broadcast(
-        &mut self,
-        payload: &(impl Serialize + ?Sized),
-        timeout: impl Into<Option<Duration>>,
-    ) -> Result<Vec<Delivery>, SendError> {
-        let deadline = deadline_after(self.client.look_at_clock(), timeout.into());
-        let peers = self.peers()?;
-        let send = |peer: String| {
-            let body = &mut |out: &mut Sink<'_>, limit| out.encode(payload, limit);
-            let outcome = self.client.send_message(&peer, true, deadline, body);
-            Delivery { peer: peer.into(), outcome }
-        };
-        Ok(peers.into_iter().map(send).collect())
-    }
-
     /// The names of all live and suspended peers but this one, sorted.
     ///
     /// # Errors
@@ -493,16 +306,6 @@ impl<T: Transport, C: Clock> Handle<T, C> {
     /// Who came and went, in order, as far as it was taken in by [`poll`](Self::poll) or an await.
     pub fn peer_changes(&mut self) -> Vec<PeerChange> {
         self.client.take_changes()
-    }
-
-    /// Asks a peer to end.
-    ///
-    /// # Errors
-    ///
-    /// See [`SendError`].
-    pub fn terminate(&mut self, peer: &str, timeout: impl Into<Option<Duration>>) -> Result<(), SendError> {
-        let deadline = deadline_after(self.client.look_at_clock(), timeout.into());
-        self.client.terminate(peer, deadline)
     }
 
     fn service_status(&mut self) -> Result<Option<PeerStatus>, SendError> {
