@@ -16,12 +16,15 @@ use crate::id::{LinkId, ReplyToken, RequestId};
 pub(crate) struct Growing {
     serving: Serving<Vec<Slot>>,
     capacity: usize,
+    /// One less than the number of places, a power of two: as many as there are slots for.
+    last_place: u32,
 }
 
 impl Growing {
     /// An empty table of at most `capacity` slots, at least one.
     pub(crate) fn new(capacity: usize) -> Self {
-        Self { serving: Serving::over(Vec::new()), capacity: capacity.clamp(1, NONE as usize - 1) }
+        let capacity = capacity.clamp(1, NONE as usize - 1);
+        Self { serving: Serving::over(Vec::new()), capacity, last_place: 0 }
     }
 
     /// Takes a slot; `None` when all are in use.
@@ -29,11 +32,13 @@ impl Growing {
         if self.serving.free == NONE && self.serving.slots.len() < self.capacity {
             self.grow();
         }
+        let (link, id) = (served.link, served.id);
         let token = self.serving.insert(served)?;
-        let place = place(&served, self.serving.slots.len());
-        // Whoever uses a slot again has given up what was in it before, and will say no more of that.
-        let is_former = |_, held: &Served| (held.link, held.id.slot) == (served.link, served.id.slot);
-        self.unchain(place, is_former);
+        let place = self.place(link, id);
+        if self.serving.slots[place].first != NONE {
+            // Whoever uses a slot again has given up what was in it before, and will say no more of that.
+            self.unchain(place, |_, held| (held.link, held.id.slot) == (link, id.slot));
+        }
         self.chain(token.slot, place);
         Some(token)
     }
@@ -56,7 +61,7 @@ impl Growing {
         if self.serving.len == 0 {
             return None;
         }
-        let place = place_of(link, id, self.serving.slots.len());
+        let place = self.place(link, id);
         // The same id on another link is another peer's request.
         let slot = self.unchain(place, |_, held| (held.link, held.id) == (link, id))?;
         let slot = &mut self.serving.slots[slot as usize];
@@ -77,8 +82,13 @@ impl Growing {
     /// Frees a slot that is in use.
     fn take(&mut self, slot: u32) -> Option<Served> {
         let served = self.serving.slots[slot as usize].served.as_ref()?;
-        let place = place(served, self.serving.slots.len());
-        self.unchain(place, |at, _| at == slot);
+        let place = self.place(served.link, served.id);
+        let slots = &mut self.serving.slots;
+        if slots[place].first == slot {
+            slots[place].first = slots[slot as usize].next;
+        } else {
+            self.unchain(place, |at, _| at == slot);
+        }
         self.serving.vacate(slot)
     }
 
@@ -92,14 +102,23 @@ impl Growing {
         if !len.is_power_of_two() {
             return;
         }
+        self.last_place = len as u32 - 1;
         for former in 0..len / 2 {
             let mut at = mem::replace(&mut self.serving.slots[former].first, NONE);
             while let Some(slot) = self.serving.slots.get(at as usize) {
-                let (next, place) = (slot.next, slot.served.as_ref().map(|served| place(served, len)));
+                let next = slot.next;
+                let place = slot.served.as_ref().map(|served| self.place(served.link, served.id));
                 self.chain(at, place.unwrap_or(former));
                 at = next;
             }
         }
+    }
+
+    /// Where the chain begins that a request is in.
+    fn place(&self, link: LinkId, id: RequestId) -> usize {
+        // The slots of one link lie side by side, those of each at another place: no two of up to as many links at the same.
+        let place = link.slot.wrapping_mul(0x9e37_79b1).wrapping_add(id.slot);
+        (place & self.last_place) as usize
     }
 
     /// Puts a slot in front of the chain of a place.
@@ -109,7 +128,6 @@ impl Growing {
     }
 
     /// Takes the first slot like this out of the chain of a place, and returns it.
-    #[inline]
     fn unchain(&mut self, place: usize, is_it: impl Fn(u32, &Served) -> bool) -> Option<u32> {
         let slots = &mut self.serving.slots;
         let (mut before, mut at) = (None::<usize>, slots[place].first);
@@ -125,18 +143,6 @@ impl Growing {
         }
         None
     }
-}
-
-/// Where in a table of `len` slots, of which there are some, the chain begins that a request is in.
-fn place(served: &Served, len: usize) -> usize {
-    place_of(served.link, served.id, len)
-}
-
-/// The same for the request that the peer of a link knows as `id`.
-fn place_of(link: LinkId, id: RequestId, len: usize) -> usize {
-    let places = 1 << len.ilog2();
-    // The slots of one link lie side by side, those of each at another place: no two of up to as many links at the same.
-    link.slot.wrapping_mul(0x9e37_79b1).wrapping_add(id.slot) as usize & (places - 1)
 }
 
 impl core::ops::Deref for Growing {
