@@ -93,11 +93,30 @@ macro_rules! for_every_check {
                 a_suspension_that_runs_out_ends_the_requests
                 a_request_that_a_suspended_life_has_not_answered_fails
                 an_answer_to_a_former_life_of_the_asker_is_dropped;
+            behaviour::handles:
+                an_await_says_exactly_why_it_returns_nothing
+                requests_to_several_services_are_awaited_together
+                a_poll_counts_messages_and_answers_alike
+                a_callback_may_await_an_answer
+                a_callback_is_told_once_that_its_peer_has_died
+                an_answer_that_was_in_time_is_returned_though_it_lies_behind_others
+                credit_behind_an_answer_is_used_at_once
+                an_await_of_all_leaves_out_what_was_collected;
+            behaviour::endings:
+                the_only_place_is_free_as_soon_as_its_request_has_timed_out
+                an_answer_behind_the_timeout_is_dropped_and_counted
+                stray_and_repeated_answers_lose_nothing_of_what_comes_with_them
+                requests_that_end_in_different_ways_each_end_once
+                every_way_to_wait_ends_when_the_service_dies
+                an_await_ends_when_its_peer_breaks_the_protocol_and_stays
+                a_request_to_one_who_accepts_and_dies_before_it_says_hello_ends;
             behaviour::messages:
                 a_message_says_who_sent_it_to_whom
                 messages_come_in_the_order_sent_and_once
+                messages_that_wait_for_room_keep_their_order
                 a_message_to_nobody_is_refused
                 a_broadcast_tells_what_came_of_each_peer
+                a_broadcast_reaches_all_but_the_one_that_takes_nothing_in
                 a_reader_that_does_not_collect_holds_the_sender_back_and_loses_nothing
                 a_stopped_reader_neither_blocks_nor_grows_its_sender
                 drop_oldest_keeps_the_newest_and_counts_the_others
@@ -108,6 +127,7 @@ macro_rules! for_every_check {
                 a_failure_is_told_to_the_caller_and_the_service_goes_on
                 a_service_is_told_how_long_its_caller_waits
                 a_cancellation_reaches_the_service
+                a_cancellation_is_told_before_what_is_asked_behind_it
                 work_whose_caller_has_given_up_is_not_begun
                 many_callers_are_all_served_and_one_that_stalls_delays_none
                 a_member_may_ask_and_be_asked_over_the_same_link;
@@ -123,7 +143,13 @@ macro_rules! for_every_check {
                 those_who_connect_and_say_nothing_disturb_nobody
                 an_answer_that_is_given_twice_counts_once_and_disturbs_nothing
                 one_who_says_that_it_is_another_is_not_let_in
-                a_request_to_one_who_breaks_the_protocol_ends;
+                a_request_to_one_who_breaks_the_protocol_ends
+                junk_of_any_length_before_a_hello_or_behind_it_cuts_no_other_link
+                a_frame_without_sense_is_counted_and_cuts_its_link
+                a_flood_of_empty_requests_is_answered_and_starves_nobody;
+            behaviour::versions:
+                a_caller_of_a_newer_member_names_both_versions
+                a_newer_caller_is_told_which_version_is_spoken;
         }
     };
 }
@@ -232,10 +258,13 @@ mod tests {
             include_str!("contract/suspension.rs"),
             include_str!("behaviour/calls.rs"),
             include_str!("behaviour/ends.rs"),
+            include_str!("behaviour/handles.rs"),
+            include_str!("behaviour/endings.rs"),
             include_str!("behaviour/messages.rs"),
             include_str!("behaviour/services.rs"),
             include_str!("behaviour/sizes.rs"),
             include_str!("behaviour/strangers.rs"),
+            include_str!("behaviour/versions.rs"),
         ];
         let written = sources.iter().flat_map(|source| source.lines());
         let written = written.filter_map(|line| line.strip_prefix("pub fn ")?.split('<').next());

@@ -3,10 +3,11 @@
 use alloc::vec::Vec;
 
 use ipcm_core::transport::{Progress, Transport, TransportEvent};
-use ipcm_core::{Config, Endpoint, Event, Incarnation, Input, LinkId, ReplyToken};
+use ipcm_core::{Config, Endpoint, Event, Input, LinkId, ReplyToken, RequestId};
 
 use crate::ground::Ground;
 use crate::raw::Raw;
+use crate::stage::Stage;
 
 /// A member that can say everything twice, or in another's name.
 pub(crate) struct Rogue<G: Ground> {
@@ -20,13 +21,22 @@ pub(crate) struct Rogue<G: Ground> {
 impl<G: Ground> Rogue<G> {
     /// A member under its own name.
     pub(crate) fn new(raw: Raw<G>) -> Self {
-        let (name, incarnation) = (raw.member.endpoint().name().clone(), raw.incarnation());
-        Self::named(raw, &name, incarnation)
+        Self::bounded(raw, Config::default())
+    }
+
+    /// A member under its own name, with these bounds.
+    pub(crate) fn bounded(raw: Raw<G>, config: Config) -> Self {
+        let name = raw.member.endpoint().name().clone();
+        Self::speaking_as(raw, &name, config)
     }
 
     /// A member that says that it is another.
-    pub(crate) fn named(raw: Raw<G>, name: &str, incarnation: Incarnation) -> Self {
-        let endpoint = Endpoint::new(name, incarnation, Config::default());
+    pub(crate) fn named(raw: Raw<G>, name: &str) -> Self {
+        Self::speaking_as(raw, name, Config::default())
+    }
+
+    fn speaking_as(raw: Raw<G>, name: &str, config: Config) -> Self {
+        let endpoint = Endpoint::new(name, raw.incarnation(), config);
         Self { raw, endpoint, links: Vec::new(), asked: Vec::new() }
     }
 
@@ -68,19 +78,40 @@ impl<G: Ground> Rogue<G> {
         self.flush();
     }
 
-    /// Answers a request, and says so twice.
-    pub(crate) fn answer_twice(&mut self, body: &[u8]) {
+    /// Is asked something by the first handle of a stage, whose request has come when this returns.
+    #[track_caller]
+    pub(crate) fn be_asked(&mut self, stage: &mut Stage<G>, body: &[u8]) -> RequestId {
+        let name = self.endpoint.name().clone();
+        let before = self.asked.len();
+        let id = stage.until_some("a request to the rogue can be sent", |stage| {
+            self.step();
+            let client = stage.askers[0].client_mut();
+            client.try_request(&name, None, &mut |out, limit| out.append(body, limit)).ok()
+        });
+        self.await_request(stage, before + 1);
+        id
+    }
+
+    /// Awaits so many requests.
+    #[track_caller]
+    pub(crate) fn await_request(&mut self, stage: &mut Stage<G>, count: usize) {
+        stage.until("the request comes", |_| {
+            self.step();
+            self.asked.len() >= count
+        });
+    }
+
+    /// The words that answer the oldest request, which are not said by this.
+    #[track_caller]
+    pub(crate) fn prepare_answer(&mut self, body: &[u8]) -> Vec<u8> {
         let token = self.asked.remove(0);
         let now = self.raw.now();
         let answered = self.endpoint.respond(now, token, &mut |out, limit| out.append(body, limit));
         assert_eq!(answered, Ok(true), "the request is wanted");
-        for link in self.links.clone() {
-            let answer = self.endpoint.pending_output(link, usize::MAX).to_vec();
-            self.endpoint.consume_output(link, answer.len());
-            for _ in 0..2 {
-                self.raw.say(link, &answer);
-            }
-        }
+        let link = self.endpoint.poll_output().expect("there is an answer");
+        let answer = self.endpoint.pending_output(link, usize::MAX).to_vec();
+        self.endpoint.consume_output(link, answer.len());
+        answer
     }
 
     /// Says something on every link.

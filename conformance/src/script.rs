@@ -38,12 +38,15 @@ pub(crate) struct Handled {
     pub(crate) body: Vec<u8>,
     /// When its caller gives up.
     pub(crate) deadline: Option<Instant>,
+    /// How many callers had given up by then.
+    pub(crate) withdrawn: usize,
 }
 
 impl<T: Transport, C: Clock> Handler<T, C> for Script {
     fn handle_request(&mut self, client: &mut Client<T, C>, request: Request<'_>, token: ReplyToken) {
         let Request { from, body, deadline } = request;
-        self.handled.push(Handled { from: String::from(&**from), body: body.to_vec(), deadline });
+        let withdrawn = self.withdrawn.len();
+        self.handled.push(Handled { from: String::from(&**from), body: body.to_vec(), deadline, withdrawn });
         match body.first() {
             Some(&DEFER) => self.deferred.push((body.to_vec(), token)),
             Some(&FAIL) => {

@@ -46,22 +46,33 @@ caught_by! {
         a_restarted_service_is_reached_by_the_next_request
         a_thousand_requests_at_once_are_each_answered_with_their_own
         a_stopped_reader_neither_blocks_nor_grows_its_sender
-        a_request_to_one_who_breaks_the_protocol_ends;
+        a_request_to_one_who_breaks_the_protocol_ends
+        messages_that_wait_for_room_keep_their_order
+        a_caller_of_a_newer_member_names_both_versions
+        an_answer_behind_the_timeout_is_dropped_and_counted
+        an_await_ends_when_its_peer_breaks_the_protocol_and_stays
+        a_broadcast_reaches_all_but_the_one_that_takes_nothing_in;
     packets_that_come_twice_are_found Doubles:
         a_stream_arrives_as_it_was_sent_both_ways_at_once
         many_small_packets_arrive_as_they_were_sent
-        messages_come_in_the_order_sent_and_once;
+        messages_come_in_the_order_sent_and_once
+        messages_that_wait_for_room_keep_their_order
+        stray_and_repeated_answers_lose_nothing_of_what_comes_with_them;
     packets_that_overtake_each_other_are_found Reorders:
         a_stream_arrives_as_it_was_sent_both_ways_at_once
         many_small_packets_arrive_as_they_were_sent
         messages_of_every_size_arrive_in_their_order
         requests_and_answers_of_every_size_arrive
-        two_that_flood_each_other_both_get_through;
+        two_that_flood_each_other_both_get_through
+        credit_behind_an_answer_is_used_at_once
+        requests_to_several_services_are_awaited_together;
     bytes_that_are_spoiled_are_found Spoils:
         links_between_the_same_two_are_apart
         a_stream_arrives_as_it_was_sent_both_ways_at_once
         requests_and_answers_of_every_size_arrive
-        a_body_of_16_mib_passes_at_the_default_limit;
+        a_body_of_16_mib_passes_at_the_default_limit
+        a_flood_of_empty_requests_is_answered_and_starves_nobody
+        a_newer_caller_is_told_which_version_is_spoken;
     early_words_that_are_lost_are_found LosesEarlyWords:
         what_is_said_before_the_connection_is_taken_in_is_heard
         one_who_connects_and_dies_leaves_what_it_said_or_nothing
@@ -89,12 +100,22 @@ caught_by! {
         a_member_may_ask_and_be_asked_over_the_same_link
         an_answer_that_is_too_large_for_its_caller_is_a_failure
         those_who_connect_and_say_nothing_disturb_nobody
-        an_answer_that_is_given_twice_counts_once_and_disturbs_nothing;
+        an_answer_that_is_given_twice_counts_once_and_disturbs_nothing
+        an_await_says_exactly_why_it_returns_nothing
+        a_poll_counts_messages_and_answers_alike
+        a_callback_may_await_an_answer
+        an_answer_that_was_in_time_is_returned_though_it_lies_behind_others
+        an_await_of_all_leaves_out_what_was_collected
+        the_only_place_is_free_as_soon_as_its_request_has_timed_out
+        a_cancellation_is_told_before_what_is_asked_behind_it
+        junk_of_any_length_before_a_hello_or_behind_it_cuts_no_other_link
+        a_frame_without_sense_is_counted_and_cuts_its_link;
     last_words_that_are_lost_are_found LosesLastWords:
         the_end_of_a_link_comes_behind_what_was_sent
         the_death_of_a_member_ends_its_links_behind_what_it_sent
         an_answer_given_before_the_death_is_returned_however_late_one_looks
-        an_answer_given_before_the_death_survives_a_send_to_the_dead;
+        an_answer_given_before_the_death_survives_a_send_to_the_dead
+        requests_that_end_in_different_ways_each_end_once;
     to_send_and_hear_no_more_is_found DeafAfterSend:
         one_who_sends_to_a_closed_link_still_hears_what_had_come;
     what_is_reported_but_once_is_found ReadableOnce:
@@ -125,7 +146,10 @@ caught_by! {
         the_death_of_a_service_ends_an_await_that_goes_on
         a_service_survives_callers_that_die_before_they_are_answered
         junk_cuts_its_link_and_is_counted_and_nobody_else_is_disturbed
-        a_request_to_one_who_dies_before_it_says_hello_ends;
+        a_request_to_one_who_dies_before_it_says_hello_ends
+        a_callback_is_told_once_that_its_peer_has_died
+        every_way_to_wait_ends_when_the_service_dies
+        a_request_to_one_who_accepts_and_dies_before_it_says_hello_ends;
     a_closed_link_that_takes_bytes_is_found SendsAfterClose:
         a_connection_to_nobody_is_refused
         a_link_that_this_end_has_closed_is_no_more;

@@ -95,11 +95,13 @@ impl<T: Transport, C: Clock> Service<T, C> {
 
 /// Has `handler` deal with everything that has come.
 fn deal_with_all<T: Transport, C: Clock>(client: &mut Client<T, C>, handler: &mut impl Handler<T, C>) {
-    while let Some(item) = client.next_inbound() {
+    loop {
+        // What a peer says behind its word that it gives a request up is not to find that request still wanted.
+        while let Some(key) = client.endpoint_mut().poll_withdrawn() {
+            handler.handle_withdrawn(key);
+        }
+        let Some(item) = client.next_inbound() else { return };
         dispatch(client, item, handler);
-    }
-    while let Some(key) = client.endpoint_mut().poll_withdrawn() {
-        handler.handle_withdrawn(key);
     }
 }
 

@@ -54,6 +54,33 @@ pub fn messages_come_in_the_order_sent_and_once<G: Ground>() {
     assert_eq!(stage.askers[READER].messages(), []);
 }
 
+/// Some are sent at once, some wait for room; requests come in between.
+///
+/// Clause B2.
+pub fn messages_that_wait_for_room_keep_their_order<G: Ground>() {
+    let mut config = Config::default();
+    // Room for one at a time.
+    config.window = 100;
+    let mut stage = Stage::<G>::pair_with(Config::default(), config);
+    let mut refused = 0;
+    for number in 0..300u16 {
+        stage.until("there is room", |stage| {
+            let sent = try_send(stage.askers[0].client_mut(), "echo", &number.to_le_bytes());
+            assert!(matches!(sent, Ok(()) | Err(SendError::WouldBlock { .. })), "{sent:?}");
+            refused += u32::from(sent.is_err());
+            sent.is_ok()
+        });
+        if number % 100 == 99 {
+            stage.call(0, b"between");
+            assert_eq!(stage.services[0].script.messages.len(), usize::from(number) + 1);
+        }
+    }
+    assert!(refused > 0, "the window was never full");
+    let came = stage.services[0].script.messages.iter().map(|message| message.content.clone());
+    let sent = (0..300u16).map(|number| number.to_le_bytes().to_vec());
+    assert_eq!(came.collect::<Vec<_>>(), sent.collect::<Vec<_>>());
+}
+
 /// Clause B3.
 pub fn a_message_to_nobody_is_refused<G: Ground>() {
     let mut stage = sender_and_reader::<G>(|_| {});
@@ -74,6 +101,30 @@ pub fn a_broadcast_tells_what_came_of_each_peer<G: Ground>() {
     assert_eq!(stage.askers[SENDER].broadcast(&5u8, SHORT), Ok(expected.to_vec()));
     let message = stage.messages(READER, 1).remove(0);
     assert_eq!((message.broadcast, message.decode()), (true, Ok(5u8)));
+}
+
+/// It is the first in the order of names, and the others are not kept from theirs.
+///
+/// Clause B3.
+pub fn a_broadcast_reaches_all_but_the_one_that_takes_nothing_in<G: Ground>() {
+    let mut stage = sender_and_reader::<G>(|_| {});
+    let last = stage.add_asker("the last", Config::default());
+    stage.meet(SENDER, "the last");
+    let stopped = stage.add_asker("a stopped one", Config::default());
+    let stopped = stage.askers.remove(stopped);
+    for _ in 0..2 {
+        let outcomes = stage.askers[SENDER].broadcast(&5u8, SHORT).expect("the bus is there");
+        let late = Err(SendError::TimedOut { peer: "a stopped one".into() });
+        let expected = [("a stopped one", late), ("reader", Ok(())), ("the last", Ok(()))];
+        assert_eq!(outcomes, expected.map(|(peer, outcome)| Delivery { peer: peer.into(), outcome }));
+    }
+    stage.ground.crash(stopped.into_client());
+    let outcomes = stage.askers[SENDER].broadcast(&5u8, SHORT).expect("the bus is there");
+    let told: Vec<_> = outcomes.iter().map(|delivery| (&*delivery.peer, &delivery.outcome)).collect();
+    assert_eq!(told, [("reader", &Ok(())), ("the last", &Ok(()))]);
+    for reader in [READER, last] {
+        assert_eq!(stage.messages(reader, 3)[2].decode(), Ok(5u8));
+    }
 }
 
 /// Clauses B4, C11. Fault X10.

@@ -1,8 +1,11 @@
 //! What handles, services and messages come to on a transport: the drivers of the core over it.
 
 pub mod calls;
+pub mod endings;
 pub mod ends;
+pub mod handles;
 pub mod messages;
 pub mod services;
 pub mod sizes;
 pub mod strangers;
+pub mod versions;

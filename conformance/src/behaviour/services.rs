@@ -65,6 +65,24 @@ pub fn a_cancellation_reaches_the_service<G: Ground>() {
     stage.call(0, b"and the next is answered");
 }
 
+/// The service takes in both at once: it is not to find a request wanted whose caller has said that it gave up.
+///
+/// Clause D5.
+pub fn a_cancellation_is_told_before_what_is_asked_behind_it<G: Ground>() {
+    let mut stage = Stage::<G>::pair();
+    let id = stage.ask(0, "echo", b"d", None);
+    stage.until("the request is taken", |stage| !stage.services[0].script.deferred.is_empty());
+    let served = stage.services.remove(0);
+    assert!(stage.askers[0].cancel(id));
+    let next = stage.ask(0, "echo", b"behind it", None);
+    stage.askers[0].client_mut().flush();
+    let until = stage.now() + SHORT;
+    stage.sleep_until(until);
+    stage.services.push(served);
+    assert_eq!(stage.end(0, next).as_deref(), Ok(&b"behind it"[..]));
+    assert_eq!(stage.services[0].script.handled[1].withdrawn, 1);
+}
+
 /// Clause D5.
 pub fn work_whose_caller_has_given_up_is_not_begun<G: Ground>() {
     let mut stage = Stage::<G>::pair();

@@ -4,7 +4,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use ipcm_core::transport::{Progress, Transport};
-use ipcm_core::{Event, GoneReason, Input, Refusal, RequestError};
+use ipcm_core::{Config, Event, GoneReason, Input, Refusal, RequestError, SendError};
 
 use crate::ground::Ground;
 use crate::pattern::pattern;
@@ -71,16 +71,10 @@ pub fn an_answer_that_is_given_twice_counts_once_and_disturbs_nothing<G: Ground>
     let mut stage = Stage::<G>::pair();
     let mut rogue = Rogue::new(Raw::join(&mut stage.ground, "rogue"));
     let waiting = stage.ask(0, "echo", b"d", None);
-    let id = stage.until_some("a request to the rogue can be sent", |stage| {
-        rogue.step();
-        let client = stage.askers[0].client_mut();
-        client.try_request("rogue", None, &mut |out, limit| out.append(b"once", limit)).ok()
-    });
-    stage.until("the request comes", |_| {
-        rogue.step();
-        !rogue.asked.is_empty()
-    });
-    rogue.answer_twice(b"twice");
+    let id = rogue.be_asked(&mut stage, b"once");
+    let answer = rogue.prepare_answer(b"twice");
+    rogue.babble(&answer);
+    rogue.babble(&answer);
     assert_eq!(stage.end(0, id).as_deref(), Ok(&b"twice"[..]));
     stage.until("the second answer is counted", |stage| {
         stage.askers[0].client().endpoint().counters().stray_responses == 1
@@ -93,9 +87,7 @@ pub fn an_answer_that_is_given_twice_counts_once_and_disturbs_nothing<G: Ground>
 /// Clause B1. Fault X23.
 pub fn one_who_says_that_it_is_another_is_not_let_in<G: Ground>() {
     let mut stage = Stage::<G>::pair();
-    let raw = Raw::join(&mut stage.ground, "liar");
-    let life = raw.incarnation();
-    let mut liar = Rogue::named(raw, "asker", life);
+    let mut liar = Rogue::named(Raw::join(&mut stage.ground, "liar"), "asker");
     let link = liar.call("echo");
     let mut heard = Vec::new();
     stage.until("the liar is cut off", |stage| {
@@ -119,20 +111,92 @@ pub fn one_who_says_that_it_is_another_is_not_let_in<G: Ground>() {
 pub fn a_request_to_one_who_breaks_the_protocol_ends<G: Ground>() {
     let mut stage = Stage::<G>::pair();
     let mut rogue = Rogue::new(Raw::join(&mut stage.ground, "rogue"));
-    let id = stage.until_some("a request to the rogue can be sent", |stage| {
-        rogue.step();
-        let client = stage.askers[0].client_mut();
-        client.try_request("rogue", None, &mut |out, limit| out.append(b"speak", limit)).ok()
-    });
-    stage.until("the request comes", |_| {
-        rogue.step();
-        !rogue.asked.is_empty()
-    });
+    let id = rogue.be_asked(&mut stage, b"speak");
     rogue.babble(&[0; 64]);
     let ended = stage.end(0, id);
     let is_cut = matches!(ended, Err(RequestError::PeerGone { reason: GoneReason::Protocol(_), .. }));
     assert!(is_cut, "{ended:?}");
     stage.call(0, b"and the others are reached");
+}
+
+/// Junk for a hello, junk behind a hello, and frames of the right size whose heads are junk.
+///
+/// Clause B6. Fault X8.
+pub fn junk_of_any_length_before_a_hello_or_behind_it_cuts_no_other_link<G: Ground>() {
+    let mut stage = Stage::<G>::pair();
+    for round in 0..30u64 {
+        let junk = pattern(round, 16 + round as usize * 37 % 500);
+        let mut rogue = Rogue::new(Raw::join(&mut stage.ground, "raw"));
+        match round % 3 {
+            0 => {
+                let link = rogue.call("echo");
+                rogue.raw.say(link, &junk);
+            }
+            1 => {
+                let (link, _) = rogue.raw.connect("echo");
+                rogue.raw.say(link, &junk);
+            }
+            _ => {
+                let (link, _) = rogue.raw.connect("echo");
+                let size = (junk.len() as u32 + 5).to_le_bytes();
+                rogue.raw.say(link, &[&size[..], &[1], &junk].concat());
+            }
+        }
+        stage.step();
+        stage.call(0, b"still there");
+        stage.ground.crash(rogue.raw.member);
+    }
+    stage.settle();
+    stage.call(0, b"still there");
+    let links = stage.services[0].service.client().endpoint().links().count();
+    assert_eq!(links, 1, "those of the rogues have ended");
+}
+
+/// Clause B6. Fault X8.
+pub fn a_frame_without_sense_is_counted_and_cuts_its_link<G: Ground>() {
+    let mut stage = Stage::<G>::pair();
+    let deeds: [(&str, [u8; 7]); 6] = [
+        ("shorter than a frame", [15, 0, 0, 0, 1, 0, 0]),
+        ("a head of no length", [16, 0, 0, 0, 0, 0, 0]),
+        ("a head beyond the frame", [16, 0, 0, 0, 2, 0, 0]),
+        ("an unknown head", [16, 0, 0, 0, 1, 99, 0]),
+        ("half a head", [16, 0, 0, 0, 1, 0, 1]),
+        ("no length", [0, 0, 0, 0, 1, 0, 0]),
+    ];
+    for (at, (what, deed)) in deeds.iter().enumerate() {
+        let mut raw = Raw::join(&mut stage.ground, "raw");
+        let (link, _) = raw.connect("echo");
+        raw.say(link, &[&deed[..], &[0; 9]].concat());
+        stage.until(what, |stage| violations(stage) == at as u64 + 1);
+        stage.settle();
+        raw.hear_out(link);
+    }
+    stage.call(0, b"still there");
+}
+
+/// Clause B6. Fault X8.
+pub fn a_flood_of_empty_requests_is_answered_and_starves_nobody<G: Ground>() {
+    let (mut many, mut small) = (Config::default(), Config::default());
+    many.requests = 4096;
+    small.window = 100_000;
+    let mut stage = Stage::<G>::pair_with(Config::default(), small);
+    let flooder = stage.add_asker("flooder", many);
+    stage.meet(flooder, "echo");
+    for _ in 0..3 {
+        let mut ids = Vec::new();
+        let refused = loop {
+            match stage.askers[flooder].client_mut().try_request("echo", None, &mut |_, _| Ok(())) {
+                Ok(id) => ids.push(id),
+                Err(refused) => break refused,
+            }
+        };
+        assert_eq!(refused, SendError::WouldBlock { peer: "echo".into() });
+        assert!(ids.len() > 100, "{} requests in a window of 100 000 bytes", ids.len());
+        stage.call(0, b"and the others are served");
+        for id in ids {
+            assert_eq!(stage.end(flooder, id).as_deref(), Ok(&b""[..]));
+        }
+    }
 }
 
 fn violations<G: Ground>(stage: &Stage<G>) -> u64 {
