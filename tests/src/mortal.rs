@@ -4,8 +4,8 @@ use std::io::{self, Write};
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Duration;
 
-use ipcm::{Handle, Info, Service};
-use ipcm_benches::tracer::{Call, Stop, Tracer};
+use ipcm::{Bus, Handle, Info, Service};
+use ipcm_benches::tracer::{Call, Stop, Tracer, is_forbidden};
 
 use crate::obedient::{self, say};
 use crate::{AMPLE, Peer};
@@ -92,6 +92,27 @@ impl Mortal {
     }
 }
 
+/// Has `round` kill at the first step, the second, and so on, until it says that its process has survived. Returns how
+/// many steps there were; more than any where no process may be traced.
+///
+/// # Panics
+///
+/// If a process cannot be started for another reason than that it may not be traced.
+pub fn at_every_step(mut round: impl FnMut(usize) -> io::Result<bool>) -> usize {
+    for step in 0.. {
+        match round(step) {
+            Ok(true) => return step,
+            Ok(false) => {}
+            Err(error) if is_forbidden(&error) => {
+                println!("SKIPPED: this system lets nobody trace children: {error}");
+                return usize::MAX;
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    unreachable!("a process has an end")
+}
+
 /// Whether a call may change what is in a directory, or in a file, or who has locked it.
 fn changes_files(call: &Call) -> bool {
     let [first, second, third, ..] = call.arguments;
@@ -102,6 +123,7 @@ fn changes_files(call: &Call) -> bool {
         libc::SYS_write | libc::SYS_pwrite64 => first > 2,
         libc::SYS_fcntl => second == libc::F_OFD_SETLK as u64,
         libc::SYS_rename | libc::SYS_renameat | libc::SYS_renameat2 => true,
+        libc::SYS_bind => true,
         libc::SYS_unlink | libc::SYS_unlinkat | libc::SYS_rmdir => true,
         libc::SYS_mkdir | libc::SYS_mkdirat | libc::SYS_link | libc::SYS_linkat => true,
         libc::SYS_close | libc::SYS_fchmod | libc::SYS_ftruncate => true,
@@ -117,6 +139,17 @@ pub fn play(part: &str, info: &Info, name: &str, lines: &Receiver<String>) -> bo
         lines.recv().is_ok()
     };
     match part {
+        "own and die" => {
+            go_on();
+            let bus = Bus::builder().transport(info.transport()).path(info.route()).create();
+            let bus = bus.expect("nobody owns it");
+            say("made");
+            if lines.recv().is_ok() {
+                drop(bus);
+                say("ended");
+                while lines.recv().is_ok() {}
+            }
+        }
         "join and die" => {
             go_on();
             let mut handle = handle();

@@ -1,4 +1,5 @@
-//! The bus as its users see it: who is there, whose a name is, how it begins and ends.
+//! The bus as its users see it: who is there, whose a name is, how it begins and ends. Here and not in the suite, as its
+//! peers are processes and it is a directory.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -122,6 +123,34 @@ fn a_name_has_one_owner_until_that_one_is_dead() {
         4,
         "two files of the bus, two of the service"
     );
+}
+
+/// The record that a dead peer has left says that it is a process that lives: this one.
+///
+/// Fault X7. Clause A4. Clause A5.
+#[test]
+fn a_record_that_names_an_unrelated_live_process_is_that_of_a_dead_peer() {
+    let _watchdog = within(30);
+    let bus = bus!();
+    let _alive = Service::echo(bus.info(), "alive").spawn().unwrap();
+    let mut dead = Peer::obedient(bus.info(), "service");
+    let mut handle = Handle::new(bus.info(), "service");
+    let held = handle.send_request("service", &Ask::Hold(1), None).unwrap();
+    assert_eq!(handle.sync_request("service", &Ask::Wanted, AMPLE), Ok(1u64));
+    dead.kill();
+    let file = |name: &str| bus.info().route().join(format!("{name}.peer"));
+    let [of_dead, of_alive] = ["service", "alive"].map(|name| fs::read_to_string(file(name)).unwrap());
+    let process = |record: &str| record.lines().find(|line| line.starts_with("process ")).unwrap().to_owned();
+    let forged = of_dead.replace(&process(&of_dead), &process(&of_alive));
+    assert_ne!(forged, of_dead);
+    fs::write(file("service"), forged).unwrap();
+    assert!(!bus.peer_exists("service").unwrap() && !bus.peer_active("service").unwrap());
+    assert_eq!(bus.peer_pid("service").unwrap(), None);
+    assert!(raw::is_gone(&handle.await_response(held, None)));
+    let absent = ipcm_core::SendError::NoSuchPeer { peer: "service".into() };
+    assert_eq!(handle.send_message("service", &1u64, AMPLE), Err(absent));
+    let _next = Peer::obedient(bus.info(), "service");
+    assert_eq!(handle.sync_request("service", &Ask::Number(2), AMPLE), Ok(2u64));
 }
 
 /// Clause A5.

@@ -19,6 +19,8 @@ mod interrupted;
 mod mailbox;
 #[path = "messages.rs"]
 mod messages;
+#[path = "owner.rs"]
+mod owner;
 #[path = "processes.rs"]
 mod processes;
 #[path = "requests.rs"]

@@ -7,29 +7,11 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use ipcm::{Bus, Handle, Service};
-use ipcm_benches::tracer;
 use ipcm_core::{RemoteErrorKind, RequestError};
-use ipcm_tests::mortal::Mortal;
+use ipcm_tests::mortal::{Mortal, at_every_step};
 use ipcm_tests::{AMPLE, Ask, bus, obedient, raw, wire, within};
 
 const HOUR: Duration = Duration::from_secs(3600);
-
-/// Has `round` kill at the first step, the second, and so on, until it says that its process has survived. Returns how
-/// many steps there were; none where no process may be traced.
-fn at_every_step(mut round: impl FnMut(usize) -> std::io::Result<bool>) -> usize {
-    for step in 0.. {
-        match round(step) {
-            Ok(true) => return step,
-            Ok(false) => {}
-            Err(error) if tracer::is_forbidden(&error) => {
-                println!("SKIPPED: this system lets nobody trace children: {error}");
-                return usize::MAX;
-            }
-            Err(error) => panic!("{error}"),
-        }
-    }
-    unreachable!("a process has an end")
-}
 
 /// A caller in a thread: it has an answer, asks for another that is kept back, says so, and waits without a limit.
 fn caller(bus: &Bus, name: &'static str) -> (Receiver<()>, JoinHandle<Result<u64, RequestError>>) {
