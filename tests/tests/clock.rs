@@ -1,4 +1,4 @@
-//! Waits go by the monotonic clock alone.
+//! Waits go by the monotonic clock alone. Here and not in the suite, as the kernel has to watch that.
 
 use std::os::unix::process::ExitStatusExt;
 

@@ -1,13 +1,13 @@
-//! A peer dies: its callers know at once, and what it had answered still counts.
+//! A process dies: its callers know at once, and what it had answered still counts. Here and not in the suite, as the
+//! kernel tells of a death, and of descriptors that outlive it.
 
 use std::time::Duration;
 
 use ipcm::Handle;
-use ipcm_core::transport::PeerState;
 use ipcm_core::{CallError, GoneReason, RequestError, SendError};
 use ipcm_tests::peer::Orphan;
 use ipcm_tests::raw;
-use ipcm_tests::{AMPLE, Ask, Peer, Wire, bus, obedient, proc, within};
+use ipcm_tests::{AMPLE, Ask, Peer, bus, obedient, proc, within};
 
 /// No timeout anywhere: what ends these waits is the news of the death.
 ///
@@ -163,35 +163,6 @@ fn what_fits_in_the_socket_of_a_large_answer_is_not_taken_for_the_answer() {
     assert!(raw::is_gone(&handle.await_response(large, None)));
 }
 
-/// Clause E5. Clause A10.
-#[test]
-fn peers_that_come_and_go_are_told_of_without_a_request() {
-    let _watchdog = within(30);
-    let bus = bus!();
-    let mut handle = Handle::new(bus.info(), "service");
-    let mut service = Peer::obedient(bus.info(), "service");
-    let incarnation = raw::record(&bus, "service").incarnation();
-    handle.watch_peers().unwrap();
-    let mut seen = Vec::new();
-    let mut see = |handle: &mut Handle, wanted: usize| {
-        while seen.len() < wanted {
-            handle.join().unwrap().client_mut().turn(None);
-            let changes = handle.peer_changes();
-            seen.extend(
-                changes.into_iter().map(|change| (change.name.to_string(), change.incarnation, change.state)),
-            );
-        }
-        seen.clone()
-    };
-    service.kill();
-    let changes = see(&mut handle, 2);
-    let service_is = |state| ("service".to_owned(), incarnation, state);
-    assert_eq!(changes, [service_is(PeerState::Active), service_is(PeerState::Gone)]);
-    let _next = Peer::obedient(bus.info(), "next");
-    let next = raw::record(&bus, "next").incarnation();
-    assert_eq!(see(&mut handle, 3)[2], ("next".to_owned(), next, PeerState::Active));
-}
-
 /// Fault X1: ten clients each, with answers that are kept back, are killed or leave.
 #[test]
 fn a_service_outlives_clients_that_do_not_wait_for_their_answers() {
@@ -299,21 +270,6 @@ fn a_service_killed_before_it_accepts_ends_the_call() {
         CallError::Send(SendError::PeerGone { .. } | SendError::NoSuchPeer { .. }) => {}
         other => panic!("{other}"),
     }
-}
-
-/// Fault X16: the connection is accepted, and no hello is said.
-#[test]
-fn a_service_that_dies_between_accept_and_hello_ends_the_call() {
-    let _watchdog = within(30);
-    let bus = bus!();
-    let mut liar = Handle::builder(bus.info(), "nobody").name("liar").build();
-    liar.join().unwrap();
-    let info = bus.info().clone();
-    let caller =
-        std::thread::spawn(move || Handle::new(&info, "liar").sync_request::<u64>("liar", &1u64, None));
-    drop(Wire::accept(bus.info(), &raw::record(&bus, "liar")));
-    let ended = caller.join().unwrap().unwrap_err();
-    assert!(matches!(ended, CallError::Send(SendError::PeerGone { .. })), "{ended}");
 }
 
 /// A forked child that never executes a program has all of its parent's sockets, and keeps them open.

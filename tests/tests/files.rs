@@ -33,5 +33,3 @@ mod shortage;
 mod stopped;
 #[path = "files/suspension.rs"]
 mod suspension;
-#[path = "versions.rs"]
-mod versions;

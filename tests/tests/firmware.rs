@@ -1,5 +1,6 @@
 //! The firmware in QEMU as a peer of a bus, by the command `ipcm gateway INFO --serial PATH`: a full peer that survives
 //! noise, cuts and resets. `cargo xtask firmware` builds it and says where it is.
+//! The bus is one of sockets alone: the board does not see what is behind its gateway.
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};

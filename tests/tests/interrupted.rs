@@ -1,4 +1,5 @@
-//! Signals that interrupt every system call, a thousand a second, on both sides.
+//! Signals that interrupt every system call, a thousand a second, on both sides. Here and not in the suite, as only a
+//! process has signals.
 
 use ipcm_tests::{Peer, bus, within};
 

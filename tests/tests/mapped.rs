@@ -1,4 +1,5 @@
-//! Large packets in mapped memory: they are whole, and nobody can harm another by them.
+//! Large packets in mapped memory: they are whole, and nobody can harm another by them. Over sockets alone: no
+//! descriptor passes through a message file.
 
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};

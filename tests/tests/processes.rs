@@ -1,4 +1,5 @@
-//! Services in processes of their own: ready when they are handed over, and never left behind.
+//! Services in processes of their own: ready when they are handed over, and never left behind. Here and not in the
+//! suite, as no other system has them.
 
 use std::fs;
 

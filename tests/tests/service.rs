@@ -1,4 +1,5 @@
-//! A service: answers now and later, failures, its end, and many clients.
+//! The service of this system, beyond that of the core: handlers that fail or panic, replies from other threads, its
+//! end, and as many clients as processes have.
 
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
@@ -200,25 +201,71 @@ fn the_echo_service_answers_with_what_it_was_asked() {
     drop((thread, process));
 }
 
-/// Clause D1.
+/// Clause F1.
 #[test]
-fn a_peer_that_serves_nothing_says_so() {
+fn a_service_without_a_handler_refuses_every_request() {
     let _watchdog = within(30);
     let bus = bus!();
-    let mut client = Peer::start("join", bus.info(), "client");
-    let mut handle = Handle::new(bus.info(), "client");
-    let asked = std::thread::spawn(move || handle.sync_request::<u64>("client", &1u64, AMPLE));
-    client.tell("poll");
-    let mut other = Handle::new(bus.info(), "client");
-    other.send_message("client", &1u64, AMPLE).unwrap();
-    while !asked.is_finished() {
-        client.tell("poll");
-        let _ = other.send_message("client", &1u64, AMPLE);
+    let _service = Service::new(bus.info(), "service").spawn().unwrap();
+    let mut handle = Handle::new(bus.info(), "service");
+    for _ in 0..2 {
+        assert_eq!(failure(&mut handle, &Ask::Number(1)), error(RemoteErrorKind::NotAService, ""));
     }
-    let CallError::Request(RequestError::Remote { error, .. }) = asked.join().unwrap().unwrap_err() else {
-        panic!("no failure of the peer");
-    };
-    assert_eq!(error.kind, RemoteErrorKind::NotAService);
+    handle.send_message("service", &1u64, AMPLE).unwrap();
+    assert_eq!(failure(&mut handle, &Ask::Number(2)), error(RemoteErrorKind::NotAService, ""));
+}
+
+/// Clause F2. Fault X14.
+#[test]
+fn a_message_whose_handler_panics_ends_no_service() {
+    let _watchdog = within(30);
+    let bus = bus!();
+    let service = Service::echo(bus.info(), "service").on_message(|_, _| panic!("as is wanted"));
+    let service = service.spawn().unwrap();
+    let mut handle = Handle::new(bus.info(), "service");
+    for number in 0..3u64 {
+        handle.send_message("service", &number, AMPLE).unwrap();
+        assert_eq!(handle.sync_request("service", &number, AMPLE), Ok(number));
+    }
+    service.stop().unwrap();
+}
+
+/// Clause F1. Clause F2: of one that answers later as well.
+#[test]
+fn details_of_a_later_failure_are_told_where_the_service_exposes_them() {
+    let _watchdog = within(30);
+    let bus = bus!();
+    for (exposes, told) in [
+        (true, error(RemoteErrorKind::Failed, "the well is dry")),
+        (false, error(RemoteErrorKind::Internal, "")),
+    ] {
+        let service =
+            Service::new(bus.info(), "service").on_call(|call| call.defer().fail_with("the well is dry"));
+        let service = if exposes { service.expose_error_details() } else { service };
+        let _service = service.spawn().unwrap();
+        let mut handle = Handle::new(bus.info(), "service");
+        assert_eq!(failure(&mut handle, &Ask::Number(1)), told);
+    }
+}
+
+/// Its caller reads nothing: what was answered is flushed for five seconds, and not for ever.
+///
+/// Clause F5. Fault X11.
+#[test]
+fn a_service_whose_answers_nobody_reads_comes_to_its_end() {
+    let _watchdog = within(60);
+    let bus = bus!();
+    let mut service = Peer::obedient(bus.info(), "service");
+    let mut idle = Handle::builder(bus.info(), "service").name("me").build();
+    idle.join().unwrap();
+    let mut client = RawLink::call_as(bus.info(), &raw::record(&bus, "service"), &raw::record(&bus, "me"));
+    let mut body = Vec::new();
+    ipcm_core::body::encode_into(&Ask::Swell(8 << 20), &mut body, 64).unwrap();
+    client.request(&body);
+    client.flush();
+    let mut handle = Handle::new(bus.info(), "service");
+    assert_eq!(handle.sync_request("service", &Ask::AnswerAndStop(1), AMPLE), Ok(1u64));
+    service.expect("ended");
 }
 
 /// Clause F1. Clause D1: also where the service has nothing else to wait for than this caller.

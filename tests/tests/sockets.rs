@@ -1,4 +1,5 @@
-//! What only Unix sockets promise: the kernel's word on who connects, and its queue of connections.
+//! What only Unix sockets promise, and message files cannot: the kernel's word on who connects, and its queue of
+//! connections.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! What a call costs once everything has grown: system calls and allocations, counted exactly.
+//! What a call costs once everything has grown: system calls and allocations, counted exactly. Over sockets alone: each
+//! packet of a message file is made and removed, and that costs what it costs.
 //!
 //! Times differ from run to run; these do not. The processes stop at every system call, time stands still for them
 //! (see [`ipcm_tests::standstill`]), and everyone sleeps before and after what is counted. A test that may not trace

@@ -1,4 +1,5 @@
-//! A service that stands still: nobody waits beyond its time, nothing grows, nothing is lost.
+//! A process that stands still: nobody waits beyond its time, nothing grows, nothing is lost. Here and not in the suite,
+//! as it takes a signal to stop one.
 
 use std::time::{Duration, Instant};
 
