@@ -1,4 +1,5 @@
-//! The core's own checks on a Cortex-M3, in QEMU, without any bus. `cargo xtask firmware` builds them and says where they are.
+//! The core's own checks on a Cortex-M3, in QEMU, without any bus. `cargo xtask firmware` builds them and says where they
+//! are.
 
 use std::path::PathBuf;
 use std::process::Command;

@@ -1,5 +1,5 @@
-//! Guests of a gateway: a program on two pipes, and firmware at the end of a serial line, are full peers. The bus is one
-//! of sockets alone: a gateway is a member like others, and a guest that has the files of a bus needs none.
+//! Guests of a gateway: a program on two pipes, and firmware at the end of a serial line, are full peers. The bus is
+//! one of sockets alone: a gateway is a member like others, and a guest that has the files of a bus needs none.
 
 use std::process::Command;
 use std::sync::Arc;
