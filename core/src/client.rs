@@ -252,6 +252,25 @@ impl<T: Transport, C: Clock> Client<T, C> {
         self.serves = true;
     }
 
+    /// Requests are refused from now on; those that are kept are let go of.
+    pub(crate) fn serve_no_more(&mut self) {
+        self.take_rest();
+        self.serves = false;
+        let now = self.recent;
+        for item in mem::take(&mut self.kept_back).into_values().flatten().rev() {
+            self.inbox.push_front(item);
+        }
+        for item in mem::take(&mut self.inbox) {
+            match item.kind {
+                InboundKind::Request(token) => {
+                    self.endpoint.fail(now, token, RemoteErrorKind::Unanswered, "");
+                    self.release(item.body);
+                }
+                InboundKind::Message(_) => self.inbox.push_back(item),
+            }
+        }
+    }
+
     /// Who sent the request that was just dealt with.
     #[inline]
     pub(crate) fn keep_sender(&mut self, link: LinkId, from: Arc<str>) {

@@ -74,8 +74,10 @@ impl<T: Transport, C: Clock> Service<T, C> {
         &mut self.client
     }
 
-    /// Gives up the service and keeps the client, which then refuses requests.
-    pub fn into_client(self) -> Client<T, C> {
+    /// Gives up the service and keeps the client, which then refuses requests. Those that had come and were not handled
+    /// fail as [`RemoteErrorKind::Unanswered`].
+    pub fn into_client(mut self) -> Client<T, C> {
+        self.client.serve_no_more();
         self.client
     }
 

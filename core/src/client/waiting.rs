@@ -32,6 +32,10 @@ impl<T: Transport, C: Clock> Client<T, C> {
             if happened { Some(Instant::ZERO) } else { earlier(deadline, self.endpoint.poll_timeout()) };
         self.looked = self.recent;
         self.transport.wait(until);
+        if self.serves && !(self.inbox.is_empty() && self.kept_back.is_empty()) {
+            // What came before the wait may have run out of time in it.
+            self.look_at_clock();
+        }
         happened |= self.take_events(each);
         self.last_turn = self.look_at_clock();
         if self.endpoint.poll_timeout().is_some_and(|deadline| deadline <= self.last_turn) {
