@@ -24,7 +24,8 @@ pub trait Ground: Sized {
     /// member has the name.
     fn join(&mut self, name: &str, config: Config) -> Option<Member<Self>>;
 
-    /// Begins the next life of a suspended member; `None` if no suspended member has the name.
+    /// Begins the next life of a suspended member, which [takes over](Client::take_over) what the former one has kept;
+    /// `None` if no suspended member has the name.
     ///
     /// Only asked of transports that [can suspend](ipcm_core::transport::Capabilities::suspend).
     fn resume(&mut self, name: &str, config: Config) -> Option<Member<Self>> {

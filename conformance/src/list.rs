@@ -110,6 +110,16 @@ macro_rules! for_every_check {
                 every_way_to_wait_ends_when_the_service_dies
                 an_await_ends_when_its_peer_breaks_the_protocol_and_stays
                 a_request_to_one_who_accepts_and_dies_before_it_says_hello_ends;
+            behaviour::lives:
+                messages_to_a_member_that_sleeps_now_and_then_come_in_order
+                messages_that_are_put_back_come_to_the_next_life_before_all_others
+                the_lives_of_a_sender_share_the_window_of_one_who_does_not_read;
+            behaviour::bounds:
+                links_beyond_the_limit_are_turned_away
+                a_peer_beyond_the_limit_of_links_is_not_called
+                one_who_does_not_say_hello_in_time_is_cut_off
+                a_flood_beyond_the_window_is_cut_off
+                links_that_come_and_go_leave_nothing_behind;
             behaviour::messages:
                 a_message_says_who_sent_it_to_whom
                 messages_come_in_the_order_sent_and_once
@@ -129,6 +139,11 @@ macro_rules! for_every_check {
                 a_cancellation_reaches_the_service
                 a_cancellation_is_told_before_what_is_asked_behind_it
                 work_whose_caller_has_given_up_is_not_begun
+                work_whose_time_is_over_when_the_service_comes_to_it_is_not_begun
+                an_answer_after_the_deadline_is_not_sent_and_counted
+                an_overloaded_service_refuses_and_serves_on
+                a_handler_that_takes_in_more_keeps_the_order_of_the_requests
+                a_service_that_is_given_up_keeps_no_caller_waiting
                 many_callers_are_all_served_and_one_that_stalls_delays_none
                 a_member_may_ask_and_be_asked_over_the_same_link;
             behaviour::sizes:
@@ -136,6 +151,8 @@ macro_rules! for_every_check {
                 messages_of_every_size_arrive_in_their_order
                 a_body_at_the_limit_passes_and_one_byte_more_is_refused
                 an_answer_that_is_too_large_for_its_caller_is_a_failure
+                bodies_that_are_written_in_place_arrive
+                a_body_that_cannot_be_written_leaves_the_link_as_it_was
                 a_body_of_16_mib_passes_at_the_default_limit;
             behaviour::strangers:
                 junk_cuts_its_link_and_is_counted_and_nobody_else_is_disturbed
@@ -260,6 +277,8 @@ mod tests {
             include_str!("behaviour/ends.rs"),
             include_str!("behaviour/handles.rs"),
             include_str!("behaviour/endings.rs"),
+            include_str!("behaviour/lives.rs"),
+            include_str!("behaviour/bounds.rs"),
             include_str!("behaviour/messages.rs"),
             include_str!("behaviour/services.rs"),
             include_str!("behaviour/sizes.rs"),

@@ -51,6 +51,20 @@ impl<G: Ground> Rogue<G> {
         link
     }
 
+    /// The links that have not ended.
+    pub(crate) fn links(&self) -> &[LinkId] {
+        &self.links
+    }
+
+    /// Closes all links.
+    pub(crate) fn hang_up(&mut self) {
+        for link in core::mem::take(&mut self.links) {
+            self.endpoint.handle_closed(link);
+            self.raw.transport().close(link);
+        }
+        while self.endpoint.poll_event(self.raw.now()).is_some() {}
+    }
+
     /// Takes in who connects and what has come, and says what is to be said to that.
     pub(crate) fn step(&mut self) {
         self.raw.wait(core::time::Duration::ZERO);

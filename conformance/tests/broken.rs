@@ -65,14 +65,16 @@ caught_by! {
         requests_and_answers_of_every_size_arrive
         two_that_flood_each_other_both_get_through
         credit_behind_an_answer_is_used_at_once
-        requests_to_several_services_are_awaited_together;
+        requests_to_several_services_are_awaited_together
+        a_handler_that_takes_in_more_keeps_the_order_of_the_requests;
     bytes_that_are_spoiled_are_found Spoils:
         links_between_the_same_two_are_apart
         a_stream_arrives_as_it_was_sent_both_ways_at_once
         requests_and_answers_of_every_size_arrive
         a_body_of_16_mib_passes_at_the_default_limit
         a_flood_of_empty_requests_is_answered_and_starves_nobody
-        a_newer_caller_is_told_which_version_is_spoken;
+        a_newer_caller_is_told_which_version_is_spoken
+        bodies_that_are_written_in_place_arrive;
     early_words_that_are_lost_are_found LosesEarlyWords:
         what_is_said_before_the_connection_is_taken_in_is_heard
         one_who_connects_and_dies_leaves_what_it_said_or_nothing
@@ -96,6 +98,11 @@ caught_by! {
         a_service_is_told_how_long_its_caller_waits
         a_cancellation_reaches_the_service
         work_whose_caller_has_given_up_is_not_begun
+        work_whose_time_is_over_when_the_service_comes_to_it_is_not_begun
+        an_answer_after_the_deadline_is_not_sent_and_counted
+        an_overloaded_service_refuses_and_serves_on
+        a_service_that_is_given_up_keeps_no_caller_waiting
+        a_body_that_cannot_be_written_leaves_the_link_as_it_was
         many_callers_are_all_served_and_one_that_stalls_delays_none
         a_member_may_ask_and_be_asked_over_the_same_link
         an_answer_that_is_too_large_for_its_caller_is_a_failure
@@ -109,7 +116,9 @@ caught_by! {
         the_only_place_is_free_as_soon_as_its_request_has_timed_out
         a_cancellation_is_told_before_what_is_asked_behind_it
         junk_of_any_length_before_a_hello_or_behind_it_cuts_no_other_link
-        a_frame_without_sense_is_counted_and_cuts_its_link;
+        a_frame_without_sense_is_counted_and_cuts_its_link
+        one_who_does_not_say_hello_in_time_is_cut_off
+        a_flood_beyond_the_window_is_cut_off;
     last_words_that_are_lost_are_found LosesLastWords:
         the_end_of_a_link_comes_behind_what_was_sent
         the_death_of_a_member_ends_its_links_behind_what_it_sent
@@ -149,14 +158,17 @@ caught_by! {
         a_request_to_one_who_dies_before_it_says_hello_ends
         a_callback_is_told_once_that_its_peer_has_died
         every_way_to_wait_ends_when_the_service_dies
-        a_request_to_one_who_accepts_and_dies_before_it_says_hello_ends;
+        a_request_to_one_who_accepts_and_dies_before_it_says_hello_ends
+        a_peer_beyond_the_limit_of_links_is_not_called
+        links_that_come_and_go_leave_nothing_behind;
     a_closed_link_that_takes_bytes_is_found SendsAfterClose:
         a_connection_to_nobody_is_refused
         a_link_that_this_end_has_closed_is_no_more;
     links_that_are_mixed_up_are_found MixesLinks:
         links_between_the_same_two_are_apart;
     a_rejection_that_is_none_is_found RejectsNothing:
-        a_connection_that_is_rejected_ends;
+        a_connection_that_is_rejected_ends
+        links_beyond_the_limit_are_turned_away;
     a_connection_that_is_none_is_found AcceptsNothing:
         nothing_is_taken_in_where_nobody_connects;
     a_connection_that_is_not_announced_is_found AnnouncesNobody:
@@ -233,6 +245,9 @@ caught_by! {
         a_request_that_a_suspended_life_has_not_answered_fails;
     a_life_that_leaves_nothing_is_found LeavesNothing:
         what_is_sent_to_a_suspended_member_comes_to_its_next_life_in_order
+        messages_to_a_member_that_sleeps_now_and_then_come_in_order
+        messages_that_are_put_back_come_to_the_next_life_before_all_others
+        the_lives_of_a_sender_share_the_window_of_one_who_does_not_read
         a_request_that_a_suspended_life_has_not_answered_fails
         an_answer_to_a_former_life_of_the_asker_is_dropped;
     a_sleep_that_is_not_told_is_found HidesSleep:

@@ -1,9 +1,11 @@
 //! What handles, services and messages come to on a transport: the drivers of the core over it.
 
+pub mod bounds;
 pub mod calls;
 pub mod endings;
 pub mod ends;
 pub mod handles;
+pub mod lives;
 pub mod messages;
 pub mod services;
 pub mod sizes;

@@ -1,13 +1,20 @@
 //! Services: answers now and later, cancellation, and many callers at once.
 
 use alloc::format;
+use alloc::string::String;
+use alloc::vec;
 use alloc::vec::Vec;
 
-use ipcm_core::{Config, RemoteError, RemoteErrorKind, RequestError, RequestId};
+use ipcm_core::transport::Transport;
+use ipcm_core::{
+    Client, Clock, Config, Handler, Instant, RemoteError, RemoteErrorKind, ReplyToken, Request, RequestError,
+    RequestId,
+};
 
 use crate::ground::Ground;
+use crate::patience::{PAUSE, Patience};
 use crate::script::AS_ASKED;
-use crate::stage::{MINUTE, SHORT, Stage, timed_out};
+use crate::stage::{MINUTE, NOW, SHORT, Stage, timed_out};
 
 /// How many call at once.
 const CROWD: usize = 40;
@@ -27,6 +34,7 @@ pub fn a_request_may_be_answered_later_and_in_any_order<G: Ground>() {
     for (id, body) in ids.into_iter().zip([b"d1", b"d2", b"d3"]) {
         assert_eq!(stage.end(0, id).as_deref(), Ok(&body[..]));
     }
+    assert_eq!(stage.services[0].service.client().endpoint().serving(), 0);
 }
 
 /// Clauses F1, F2. Fault X14.
@@ -34,7 +42,9 @@ pub fn a_failure_is_told_to_the_caller_and_the_service_goes_on<G: Ground>() {
     let mut stage = Stage::<G>::pair();
     let id = stage.ask(0, "echo", b"f", None);
     let error = RemoteError { kind: RemoteErrorKind::Failed, detail: AS_ASKED.into() };
-    assert_eq!(stage.end(0, id), Err(RequestError::Remote { peer: "echo".into(), error }));
+    let failed = RequestError::Remote { peer: "echo".into(), error };
+    assert_eq!(format!("{failed}"), "\"echo\" reports: as asked");
+    assert_eq!(stage.end(0, id), Err(failed));
     stage.call(0, b"and the next is answered");
 }
 
@@ -59,6 +69,8 @@ pub fn a_cancellation_reaches_the_service<G: Ground>() {
     stage.until("the request is taken", |stage| !stage.services[0].script.deferred.is_empty());
     let key = stage.services[0].script.deferred[0].1.key();
     assert!(stage.askers[0].cancel(id));
+    assert!(!stage.askers[0].cancel(id), "it has ended");
+    assert_eq!(stage.askers[0].await_response(id, NOW), Err(RequestError::UnknownId { id }));
     stage.until("the service is told", |stage| !stage.services[0].script.withdrawn.is_empty());
     assert_eq!(stage.services[0].script.withdrawn, [key]);
     assert!(!stage.services[0].answer_one(), "nobody waits for it");
@@ -87,14 +99,131 @@ pub fn a_cancellation_is_told_before_what_is_asked_behind_it<G: Ground>() {
 pub fn work_whose_caller_has_given_up_is_not_begun<G: Ground>() {
     let mut stage = Stage::<G>::pair();
     let served = stage.services.remove(0);
-    let id = stage.ask(0, "echo", b"too late", SHORT);
-    assert_eq!(stage.end(0, id), Err(timed_out()));
+    // Several packets; the last of them has time left.
+    let ids = [(); 12].map(|()| stage.ask(0, "echo", &[1; 250], SHORT));
+    let last = stage.ask(0, "echo", b"in time", MINUTE);
+    for id in ids {
+        assert_eq!(stage.end(0, id), Err(timed_out()));
+    }
     // The word that nobody waits has come as well.
     let until = stage.now() + SHORT;
     stage.sleep_until(until);
     stage.services.push(served);
-    stage.call(0, b"next");
-    assert_eq!(stage.services[0].bodies(), [b"next"]);
+    assert_eq!(stage.end(0, last).as_deref(), Ok(&b"in time"[..]));
+    assert_eq!(stage.services[0].bodies(), [b"in time"]);
+}
+
+/// Clause D5: nor where its word has not come, and its time is over.
+pub fn work_whose_time_is_over_when_the_service_comes_to_it_is_not_begun<G: Ground>() {
+    let mut stage = Stage::<G>::pair();
+    let mut served = stage.services.remove(0);
+    let id = stage.ask(0, "echo", b"too late", SHORT);
+    let deadline = stage.now() + SHORT;
+    let asker = stage.askers.remove(0);
+    // It is taken in, and nobody deals with it.
+    let mut patience = Patience::new(served.service.client().now(), "a request comes");
+    while served.service.client().endpoint().serving() == 0 {
+        let soon = served.service.client().now() + PAUSE;
+        served.service.client_mut().turn(Some(soon));
+        patience.spend(served.service.client().now());
+    }
+    stage.services.push(served);
+    let after = stage.now().max(deadline) + SHORT;
+    stage.sleep_until(after);
+    stage.settle();
+    assert_eq!(stage.services[0].bodies(), [b""; 0]);
+    stage.askers.push(asker);
+    assert_eq!(stage.askers[0].await_response(id, None), Err(timed_out()));
+}
+
+/// Clauses F1, D5. Fault X12: the service knows by itself that nobody waits any more.
+pub fn an_answer_after_the_deadline_is_not_sent_and_counted<G: Ground>() {
+    let mut stage = Stage::<G>::pair();
+    let id = stage.ask(0, "echo", b"d", 10 * SHORT);
+    stage.until("the request is taken", |stage| !stage.services[0].script.deferred.is_empty());
+    let deadline = stage.services[0].script.handled[0].deadline.expect("its caller does not wait for ever");
+    // The asker says nothing meanwhile.
+    let asker = stage.askers.remove(0);
+    stage.sleep_until(deadline);
+    stage.settle();
+    assert!(!stage.services[0].answer_one(), "its time is over");
+    let counters = stage.services[0].service.client().endpoint().counters();
+    assert_eq!((counters.stray_replies, counters.violations), (1, 0));
+    stage.askers.push(asker);
+    assert_eq!(stage.end(0, id), Err(timed_out()));
+    stage.call(0, b"and the next is answered");
+    assert_eq!(stage.askers[0].client().endpoint().counters().stray_responses, 0);
+}
+
+/// Clause D6.
+pub fn an_overloaded_service_refuses_and_serves_on<G: Ground>() {
+    let mut config = Config::default();
+    config.serving = 1;
+    let mut stage = Stage::<G>::pair_with(Config::default(), config);
+    let first = stage.ask(0, "echo", b"d", None);
+    let second = stage.ask(0, "echo", b"x", None);
+    let error = RemoteError { kind: RemoteErrorKind::Overloaded, detail: String::new() };
+    assert_eq!(stage.end(0, second), Err(RequestError::Remote { peer: "echo".into(), error }));
+    assert_eq!(stage.services[0].service.client().endpoint().counters().overloads, 1);
+    assert!(stage.services[0].answer_one());
+    assert_eq!(stage.end(0, first).as_deref(), Ok(&b"d"[..]));
+    stage.call(0, b"and the next is answered");
+}
+
+/// Clauses B2, F1: the body of a request stays what it is, though its handler takes in others.
+pub fn a_handler_that_takes_in_more_keeps_the_order_of_the_requests<G: Ground>() {
+    let mut stage = Stage::<G>::pair();
+    let mut service = stage.services.remove(0).service;
+    let bodies: Vec<Vec<u8>> = (0..20).map(|number| vec![number; 10]).collect();
+    let ids: Vec<_> = stage.askers[0].batch(|asker| {
+        let send = |body: &Vec<u8>| asker.send_request_bytes("echo", body, None).expect("the peer is known");
+        bodies.iter().map(send).collect()
+    });
+    let mut busy = Busy::default();
+    for (id, body) in ids.into_iter().zip(&bodies) {
+        let end = stage.until_some("a request ends", |stage| {
+            service.turn(Some(Instant::ZERO), &mut busy);
+            let end = stage.askers[0].take_response(id)?;
+            Some(end.map(|response| response.bytes().to_vec()))
+        });
+        assert_eq!(end.as_ref(), Ok(body));
+    }
+    assert_eq!(busy.seen, bodies);
+}
+
+/// Takes in what has come before it answers.
+#[derive(Default)]
+struct Busy {
+    seen: Vec<Vec<u8>>,
+}
+
+impl<T: Transport, C: Clock> Handler<T, C> for Busy {
+    fn handle_request(&mut self, client: &mut Client<T, C>, request: Request<'_>, token: ReplyToken) {
+        self.seen.push(request.body.to_vec());
+        client.turn(Some(Instant::ZERO));
+        // It is as long as the request, which was not too long.
+        let _ = client.respond_bytes(token, request.body);
+    }
+}
+
+/// Clause F1: what had come and was not handled is let go of, what comes later is refused.
+pub fn a_service_that_is_given_up_keeps_no_caller_waiting<G: Ground>() {
+    let mut stage = Stage::<G>::pair();
+    let mut served = stage.services.remove(0);
+    let early = stage.ask(0, "echo", b"early", None);
+    let mut patience = Patience::new(stage.now(), "a request comes");
+    while served.service.client().endpoint().serving() == 0 {
+        let soon = served.service.client().now() + PAUSE;
+        served.service.client_mut().turn(Some(soon));
+        patience.spend(served.service.client().now());
+    }
+    let member = served.service.into_client();
+    stage.askers.push(ipcm_core::Handle::new(member, "echo"));
+    let late = stage.ask(0, "echo", b"late", None);
+    for (id, kind) in [(early, RemoteErrorKind::Unanswered), (late, RemoteErrorKind::NotAService)] {
+        let error = RemoteError { kind, detail: String::new() };
+        assert_eq!(stage.end(0, id), Err(RequestError::Remote { peer: "echo".into(), error }));
+    }
 }
 
 /// Clause F6. Fault X25: one of them stands still and reads nothing.

@@ -4,8 +4,9 @@ use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
+use ipcm_core::body::EncodeError;
 use ipcm_core::transport::Transport;
-use ipcm_core::{Config, RemoteError, RemoteErrorKind, RequestError, SendError};
+use ipcm_core::{Config, RemoteError, RemoteErrorKind, RequestError, SendError, Sink};
 
 use crate::ground::Ground;
 use crate::pattern::{assert_same, pattern};
@@ -94,7 +95,56 @@ pub fn an_answer_that_is_too_large_for_its_caller_is_a_failure<G: Ground>() {
     let id = stage.ask(0, "echo", b"l", None);
     let error = RemoteError { kind: RemoteErrorKind::ResponseTooLarge, detail: String::new() };
     assert_eq!(stage.end(0, id), Err(RequestError::Remote { peer: "echo".into(), error }));
+    let id = stage.ask(0, "echo", b"d", None);
+    stage.until("the request is taken", |stage| !stage.services[0].script.deferred.is_empty());
+    let (_, token) = stage.services[0].script.deferred.remove(0);
+    let told = stage.services[0].service.client_mut().respond_bytes(token, &[0; 1001]);
+    assert_eq!(told, Err(EncodeError::TooLarge { limit: 1000 }), "the service is told as well");
+    let error = RemoteError { kind: RemoteErrorKind::ResponseTooLarge, detail: String::new() };
+    assert_eq!(stage.end(0, id), Err(RequestError::Remote { peer: "echo".into(), error }));
     stage.call(0, b"and the link goes on");
+}
+
+/// Clause B5: bodies that are written where they are sent from, both ways.
+pub fn bodies_that_are_written_in_place_arrive<G: Ground>() {
+    let mut stage = Stage::<G>::pair();
+    for size in [0, 1, 100, 16_384, 70_000, 1_000_000] {
+        let mut body = pattern(size as u64, size);
+        // To be answered later.
+        body.insert(0, b'd');
+        let write = |place: &mut [u8]| place.copy_from_slice(&body);
+        let id = stage.askers[0].send_request_in("echo", body.len(), write, None).expect("it is known");
+        stage.until("the request is taken", |stage| !stage.services[0].script.deferred.is_empty());
+        let (came, token) = stage.services[0].script.deferred.remove(0);
+        assert_same(&came, &body, "a request that was written in place");
+        let write = |place: &mut [u8]| place.copy_from_slice(&body);
+        let wanted = stage.services[0].service.client_mut().respond_in(token, body.len(), write);
+        assert_eq!(wanted, Ok(true));
+        assert_same(&stage.end(0, id).expect("it is answered"), &body, "an answer that was written in place");
+    }
+    let limit = Config::default().body_limit as usize;
+    let write = |_: &mut [u8]| panic!("there is no place for so many bytes");
+    let refused = stage.askers[0].send_request_in("echo", limit + 1, write, None);
+    assert_eq!(refused, Err(SendError::TooLarge { peer: "echo".into(), limit }));
+    stage.call(0, b"and the link goes on");
+}
+
+/// Clause B5: of a body that fails half way through nothing is sent.
+pub fn a_body_that_cannot_be_written_leaves_the_link_as_it_was<G: Ground>() {
+    let mut stage = Stage::<G>::pair();
+    for len in [10, 2000, 100_000] {
+        let mut fails = |out: &mut Sink<'_>, _| {
+            out.extend_from_slice(&vec![1; len]);
+            Err(EncodeError::Unserializable)
+        };
+        let unsent = Err(SendError::Encode(EncodeError::Unserializable));
+        assert_eq!(stage.askers[0].client_mut().request("echo", None, &mut fails), unsent);
+        assert_eq!(stage.askers[0].client_mut().try_send("echo", &mut fails), unsent.map(|_| ()));
+        assert_eq!(stage.askers[0].client().endpoint().pending(), 0);
+        stage.call(0, b"the next");
+    }
+    assert_eq!(stage.services[0].bodies(), [b"the next"; 3]);
+    assert!(stage.services[0].script.messages.is_empty());
 }
 
 /// Clause B5: through any window and any buffer.

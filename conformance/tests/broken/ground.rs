@@ -18,7 +18,9 @@ impl Broken {
             _ => self.0.join(name),
         };
         let endpoint = Endpoint::new(name, memory.incarnation(), config);
-        Client::new(endpoint, Faulty::new(memory, name), Ticking(self.0.clone()))
+        let mut member = Client::new(endpoint, Faulty::new(memory, name), Ticking(self.0.clone()));
+        member.take_over().expect("a network in memory has what it keeps");
+        member
     }
 }
 

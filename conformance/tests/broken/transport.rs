@@ -273,7 +273,8 @@ impl Transport for Faulty {
     }
 
     fn take_kept(&mut self) -> Result<Vec<Vec<u8>>, SuspendError> {
-        self.memory.take_kept()
+        let kept = self.memory.take_kept()?;
+        Ok(if self.has(Fault::LeavesNothing) { Vec::new() } else { kept })
     }
 
     fn suspend(&mut self, until: Instant, mut links: Vec<Parting>) -> Result<(), SuspendError> {
@@ -287,6 +288,7 @@ impl Transport for Faulty {
         if self.has(Fault::LeavesNothing) {
             for parting in &mut links {
                 (parting.unsent, parting.hello, parting.partial) = Default::default();
+                parting.spent = 0;
             }
         }
         self.memory.suspend(until, links)
