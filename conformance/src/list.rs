@@ -85,6 +85,7 @@ macro_rules! for_every_check {
                 a_service_survives_callers_that_die_before_they_are_answered
                 a_request_to_one_who_dies_before_it_says_hello_ends
                 a_request_to_one_who_never_says_hello_times_out
+                a_request_that_had_not_left_when_its_peer_died_says_so
                 a_restarted_service_is_reached_by_the_next_request
                 the_death_of_a_watched_peer_is_told_without_a_request
                 a_handle_that_is_dropped_leaves
@@ -120,10 +121,28 @@ macro_rules! for_every_check {
                 one_who_does_not_say_hello_in_time_is_cut_off
                 a_flood_beyond_the_window_is_cut_off
                 links_that_come_and_go_leave_nothing_behind;
+            behaviour::callbacks:
+                a_callback_hears_of_every_kind_of_end
+                a_callback_runs_inside_an_await
+                giving_up_all_requests_leaves_those_with_a_callback;
+            behaviour::batches:
+                answers_to_a_batch_can_be_awaited_in_any_order
+                a_request_that_has_ended_cannot_be_cancelled
+                a_call_returns_the_typed_answer_or_says_why_there_is_none
+                a_handle_knows_who_serves
+                one_who_is_asked_to_end_is_told;
+            behaviour::greetings:
+                one_of_another_version_is_told_which_one_is_spoken
+                one_who_calls_a_peer_of_another_version_is_told_both
+                one_who_answers_as_another_is_not_spoken_to;
+            behaviour::malformed:
+                what_is_malformed_cuts_its_link_before_a_hello_and_behind_it
+                half_a_frame_and_a_death_disturb_nobody;
             behaviour::messages:
                 a_message_says_who_sent_it_to_whom
                 messages_come_in_the_order_sent_and_once
                 messages_that_wait_for_room_keep_their_order
+                messages_that_are_sent_and_that_are_queued_keep_their_order
                 a_message_to_nobody_is_refused
                 a_broadcast_tells_what_came_of_each_peer
                 a_broadcast_reaches_all_but_the_one_that_takes_nothing_in
@@ -159,6 +178,7 @@ macro_rules! for_every_check {
                 one_who_dies_in_the_middle_of_its_first_words_disturbs_nobody
                 those_who_connect_and_say_nothing_disturb_nobody
                 an_answer_that_is_given_twice_counts_once_and_disturbs_nothing
+                an_answer_by_another_than_was_asked_is_dropped
                 one_who_says_that_it_is_another_is_not_let_in
                 a_request_to_one_who_breaks_the_protocol_ends
                 junk_of_any_length_before_a_hello_or_behind_it_cuts_no_other_link
@@ -279,6 +299,10 @@ mod tests {
             include_str!("behaviour/endings.rs"),
             include_str!("behaviour/lives.rs"),
             include_str!("behaviour/bounds.rs"),
+            include_str!("behaviour/callbacks.rs"),
+            include_str!("behaviour/batches.rs"),
+            include_str!("behaviour/greetings.rs"),
+            include_str!("behaviour/malformed.rs"),
             include_str!("behaviour/messages.rs"),
             include_str!("behaviour/services.rs"),
             include_str!("behaviour/sizes.rs"),

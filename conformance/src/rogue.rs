@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use ipcm_core::transport::{Progress, Transport, TransportEvent};
-use ipcm_core::{Config, Endpoint, Event, Input, LinkId, ReplyToken, RequestId};
+use ipcm_core::{Config, Endpoint, Event, Incarnation, Input, LinkId, ReplyToken, RequestId};
 
 use crate::ground::Ground;
 use crate::raw::Raw;
@@ -26,17 +26,17 @@ impl<G: Ground> Rogue<G> {
 
     /// A member under its own name, with these bounds.
     pub(crate) fn bounded(raw: Raw<G>, config: Config) -> Self {
-        let name = raw.member.endpoint().name().clone();
-        Self::speaking_as(raw, &name, config)
+        let (name, incarnation) = (raw.member.endpoint().name().clone(), raw.incarnation());
+        Self::speaking_as(raw, (&name, incarnation), config)
     }
 
     /// A member that says that it is another.
-    pub(crate) fn named(raw: Raw<G>, name: &str) -> Self {
-        Self::speaking_as(raw, name, Config::default())
+    pub(crate) fn named(raw: Raw<G>, name: &str, incarnation: Incarnation) -> Self {
+        Self::speaking_as(raw, (name, incarnation), Config::default())
     }
 
-    fn speaking_as(raw: Raw<G>, name: &str, config: Config) -> Self {
-        let endpoint = Endpoint::new(name, raw.incarnation(), config);
+    fn speaking_as(raw: Raw<G>, (name, incarnation): (&str, Incarnation), config: Config) -> Self {
+        let endpoint = Endpoint::new(name, incarnation, config);
         Self { raw, endpoint, links: Vec::new(), asked: Vec::new() }
     }
 

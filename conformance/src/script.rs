@@ -13,7 +13,7 @@ use crate::ground::{Ground, Member};
 pub(crate) const DEFER: u8 = b'd';
 /// Answered with a failure.
 pub(crate) const FAIL: u8 = b'f';
-/// Answered with [`LARGE_ANSWER`] bytes.
+/// Answered with [`LARGE_ANSWER`] bytes, all as the last one of the request.
 pub(crate) const LARGE: u8 = b'l';
 /// How many bytes a large answer has.
 pub(crate) const LARGE_ANSWER: usize = 64 * 1024;
@@ -54,7 +54,8 @@ impl<T: Transport, C: Clock> Handler<T, C> for Script {
             }
             Some(&LARGE) => {
                 // One that the caller does not take is told by the core.
-                let _ = client.respond_bytes(token, &vec![LARGE; LARGE_ANSWER]);
+                let last = body.last().copied().unwrap_or(LARGE);
+                let _ = client.respond_bytes(token, &vec![last; LARGE_ANSWER]);
             }
             _ => {
                 let _ = client.respond_bytes(token, body);

@@ -57,7 +57,8 @@ caught_by! {
         many_small_packets_arrive_as_they_were_sent
         messages_come_in_the_order_sent_and_once
         messages_that_wait_for_room_keep_their_order
-        stray_and_repeated_answers_lose_nothing_of_what_comes_with_them;
+        stray_and_repeated_answers_lose_nothing_of_what_comes_with_them
+        messages_that_are_sent_and_that_are_queued_keep_their_order;
     packets_that_overtake_each_other_are_found Reorders:
         a_stream_arrives_as_it_was_sent_both_ways_at_once
         many_small_packets_arrive_as_they_were_sent
@@ -118,7 +119,18 @@ caught_by! {
         junk_of_any_length_before_a_hello_or_behind_it_cuts_no_other_link
         a_frame_without_sense_is_counted_and_cuts_its_link
         one_who_does_not_say_hello_in_time_is_cut_off
-        a_flood_beyond_the_window_is_cut_off;
+        a_flood_beyond_the_window_is_cut_off
+        an_answer_that_is_given_twice_counts_once_and_disturbs_nothing
+        an_answer_by_another_than_was_asked_is_dropped
+        a_callback_runs_inside_an_await
+        giving_up_all_requests_leaves_those_with_a_callback
+        answers_to_a_batch_can_be_awaited_in_any_order
+        a_request_that_has_ended_cannot_be_cancelled
+        one_who_is_asked_to_end_is_told
+        one_of_another_version_is_told_which_one_is_spoken
+        one_who_calls_a_peer_of_another_version_is_told_both
+        one_who_answers_as_another_is_not_spoken_to
+        half_a_frame_and_a_death_disturb_nobody;
     last_words_that_are_lost_are_found LosesLastWords:
         the_end_of_a_link_comes_behind_what_was_sent
         the_death_of_a_member_ends_its_links_behind_what_it_sent
@@ -139,6 +151,7 @@ caught_by! {
     a_link_that_is_never_full_is_found NeverFull:
         a_link_that_nobody_receives_from_fills_up_and_loses_nothing
         a_link_that_was_full_tells_when_it_takes_more
+        a_request_that_had_not_left_when_its_peer_died_says_so
         room_on_a_full_link_ends_a_wait;
     a_receive_of_nothing_is_found MovesNothing:
         a_wait_for_one_link_finds_what_is_there_and_gives_up_in_time;
@@ -160,7 +173,9 @@ caught_by! {
         every_way_to_wait_ends_when_the_service_dies
         a_request_to_one_who_accepts_and_dies_before_it_says_hello_ends
         a_peer_beyond_the_limit_of_links_is_not_called
-        links_that_come_and_go_leave_nothing_behind;
+        links_that_come_and_go_leave_nothing_behind
+        a_callback_hears_of_every_kind_of_end
+        what_is_malformed_cuts_its_link_before_a_hello_and_behind_it;
     a_closed_link_that_takes_bytes_is_found SendsAfterClose:
         a_connection_to_nobody_is_refused
         a_link_that_this_end_has_closed_is_no_more;
@@ -187,7 +202,8 @@ caught_by! {
         a_message_to_nobody_is_refused;
     one_who_is_kept_after_its_death_is_found KeepsDead:
         the_others_are_listed_sorted_and_found_by_their_names
-        a_handle_is_ready_as_soon_as_its_service_is_there;
+        a_handle_is_ready_as_soon_as_its_service_is_there
+        a_handle_knows_who_serves;
     a_list_without_order_is_found ListsAnyhow:
         the_others_are_listed_sorted_and_found_by_their_names
         a_name_may_be_any_text_of_up_to_512_bytes
@@ -210,7 +226,8 @@ caught_by! {
     a_wait_that_does_not_wait_is_found Spins:
         a_wait_in_which_nothing_happens_ends_at_its_deadline
         bytes_end_a_wait
-        a_call_to_one_who_answers_meanwhile_returns;
+        a_call_to_one_who_answers_meanwhile_returns
+        a_call_returns_the_typed_answer_or_says_why_there_is_none;
     a_wait_that_nothing_ends_is_found Oversleeps:
         bytes_end_a_wait
         a_connection_ends_a_wait

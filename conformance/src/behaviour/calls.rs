@@ -13,7 +13,7 @@ use ipcm_core::{
 
 use crate::ground::Ground;
 use crate::script::AS_ASKED;
-use crate::stage::{Asker, BOUNDED, MINUTE, NOW, SHORT, Stage, timed_out};
+use crate::stage::{Asker, BOUNDED, MINUTE, NOW, SHORT, Stage, timed_out, try_send};
 
 fn as_asked() -> RequestError {
     let error = RemoteError { kind: RemoteErrorKind::Failed, detail: AS_ASKED.into() };
@@ -146,6 +146,7 @@ pub fn a_late_answer_is_dropped_and_counted_and_disturbs_nothing<G: Ground>() {
     // Without a budget the service does not know that nobody waits.
     let id = stage.ask(0, "echo", b"d", None);
     stage.until("the request is taken", |stage| !stage.services[0].script.deferred.is_empty());
+    assert_eq!(stage.askers[0].client().endpoint().pending_ids().collect::<Vec<_>>(), [id]);
     assert!(stage.services[0].answer_one(), "the answer is under way when the caller gives up");
     assert!(stage.askers[0].cancel(id));
     stage.call(0, b"next");
@@ -201,6 +202,11 @@ pub fn poll_counts_what_came_and_waits_no_longer_than_it_must<G: Ground>() {
         taken += came;
     }
     assert_eq!(taken, 3);
+    // A message counts as well.
+    stage.until_some("the service can send a message", |stage| {
+        try_send(stage.services[0].service.client_mut(), "asker", b"").ok()
+    });
+    assert_eq!((asker.poll(BOUNDED), asker.messages().len()), (1, 1));
 }
 
 /// Clause C12. Fault X24.
@@ -239,6 +245,8 @@ pub fn a_full_table_refuses_and_one_collected_end_makes_room<G: Ground>() {
     let ids = [b"1", b"2"].map(|body| stage.ask(0, "echo", body, None));
     let full = Err(SendError::TooManyInFlight { limit: 2 });
     assert_eq!(stage.askers[0].send_request_bytes("echo", b"3", BOUNDED), full);
+    stage.until("both have ended", |stage| stage.askers[0].client().endpoint().pending() == 0);
+    assert_eq!(stage.askers[0].send_request_bytes("echo", b"3", BOUNDED), full, "ended, and not collected");
     assert_eq!(stage.end(0, ids[0]).as_deref(), Ok(&b"1"[..]));
     let third = stage.ask(0, "echo", b"3", None);
     assert_eq!(stage.end(0, third).as_deref(), Ok(&b"3"[..]));

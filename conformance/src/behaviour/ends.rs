@@ -114,6 +114,31 @@ pub fn a_request_to_one_who_never_says_hello_times_out<G: Ground>() {
     stage.call(0, b"and the others are reached");
 }
 
+/// Clause D1: what had not left may be repeated, and says so.
+pub fn a_request_that_had_not_left_when_its_peer_died_says_so<G: Ground>() {
+    const LEN: usize = 60_000;
+    let mut config = Config::default();
+    config.window = 64 * 1024 * 1024;
+    let mut stage = Stage::<G>::pair_with(Config::default(), config);
+    let link = stage.askers[0].client().endpoint().route("echo").expect("they know each other");
+    let served = stage.services.remove(0);
+    let mut ids = Vec::new();
+    // Until one has not left at all.
+    while stage.askers[0].client().endpoint().backlog(link) < 2 * LEN {
+        assert!(ids.len() < 800, "{} bytes have left for one who takes in nothing", ids.len() * LEN);
+        ids.push(stage.ask(0, "echo", &[0; LEN], None));
+    }
+    stage.services.push(served);
+    stage.crash_service(0);
+    let first = stage.end(0, ids[0]);
+    assert_eq!(first, Err(gone()));
+    let last = stage.end(0, ids[ids.len() - 1]);
+    assert_eq!(last, Err(RequestError::NotSent { peer: "echo".into(), reason: GoneReason::Closed }));
+    for id in ids.drain(1..ids.len() - 1) {
+        assert!(stage.end(0, id).is_err());
+    }
+}
+
 /// Clause D7. Fault X5.
 pub fn a_restarted_service_is_reached_by_the_next_request<G: Ground>() {
     let mut stage = Stage::<G>::pair();
@@ -170,6 +195,10 @@ pub fn requests_to_a_suspended_service_are_answered_by_its_next_life<G: Ground>(
     // The wait goes on.
     assert_eq!(stage.askers[0].await_any(&ids, SHORT), None);
     assert_eq!(stage.askers[0].ready(), Ok(false));
+    stage.until("the sleep is known", |stage| {
+        let endpoint = stage.askers[0].client().endpoint();
+        endpoint.route("echo").is_some_and(|link| endpoint.is_suspended(link))
+    });
     resume_service(&mut stage);
     assert_eq!(stage.end(0, ids[0]).as_deref(), Ok(&b"two"[..]));
     assert_eq!(stage.end(0, ids[1]).as_deref(), Ok(&b"six"[..]));

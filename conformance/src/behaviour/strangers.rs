@@ -1,11 +1,15 @@
 //! Members that break the protocol, lie, flood, or say nothing: nobody else is disturbed.
 
+use alloc::format;
 use alloc::vec;
 use alloc::vec::Vec;
 
 use ipcm_core::transport::{Progress, Transport};
-use ipcm_core::{Config, Event, GoneReason, Input, Refusal, RequestError, SendError};
+use ipcm_core::{
+    Config, FrameError, GoneReason, Incarnation, Input, ProtocolError, Refusal, RequestError, SendError,
+};
 
+use super::greetings::closed;
 use crate::ground::Ground;
 use crate::pattern::pattern;
 use crate::raw::Raw;
@@ -73,37 +77,67 @@ pub fn an_answer_that_is_given_twice_counts_once_and_disturbs_nothing<G: Ground>
     let waiting = stage.ask(0, "echo", b"d", None);
     let id = rogue.be_asked(&mut stage, b"once");
     let answer = rogue.prepare_answer(b"twice");
+    // One that nobody asked for comes first.
+    rogue.babble(&answer_to(&[3, 0], 12_345));
     rogue.babble(&answer);
     rogue.babble(&answer);
     assert_eq!(stage.end(0, id).as_deref(), Ok(&b"twice"[..]));
-    stage.until("the second answer is counted", |stage| {
-        stage.askers[0].client().endpoint().counters().stray_responses == 1
+    stage.until("both others are counted", |stage| {
+        stage.askers[0].client().endpoint().counters().stray_responses == 2
     });
+    assert_eq!(stage.askers[0].client().endpoint().counters().violations, 0);
     assert!(stage.askers[0].client().endpoint().is_pending(waiting), "another call is as it was");
     assert!(stage.services[0].answer_one());
     assert_eq!(stage.end(0, waiting).as_deref(), Ok(&b"d"[..]));
 }
 
+/// Clause D3: nobody can answer what another was asked.
+pub fn an_answer_by_another_than_was_asked_is_dropped<G: Ground>() {
+    let mut stage = Stage::<G>::pair();
+    let id = stage.ask(0, "echo", b"d", None);
+    let mut rogue = Rogue::new(Raw::join(&mut stage.ground, "rogue"));
+    let link = rogue.call("asker");
+    stage.until("the link is open", |_| {
+        rogue.step();
+        rogue.endpoint.is_open(link)
+    });
+    // An id as it travels, from how it is written.
+    let written = format!("{id}");
+    let (slot, generation) = written.split_once('.').expect("a slot and a generation");
+    let slot: u16 = slot.parse().expect("a number");
+    rogue.babble(&answer_to(&slot.to_le_bytes(), generation.parse().expect("a number")));
+    stage.until("it is counted", |stage| stage.askers[0].client().endpoint().counters().stray_responses == 1);
+    assert!(stage.askers[0].client().endpoint().is_pending(id));
+    stage.until("the request is taken", |stage| !stage.services[0].script.deferred.is_empty());
+    assert!(stage.services[0].answer_one());
+    assert_eq!(stage.end(0, id).as_deref(), Ok(&b"d"[..]));
+}
+
+/// An empty answer.
+fn answer_to(slot: &[u8; 2], generation: u64) -> Vec<u8> {
+    [&16u32.to_le_bytes()[..], &[1, 5], slot, &generation.to_le_bytes()].concat()
+}
+
 /// Clause B1. Fault X23.
 pub fn one_who_says_that_it_is_another_is_not_let_in<G: Ground>() {
     let mut stage = Stage::<G>::pair();
-    let mut liar = Rogue::named(Raw::join(&mut stage.ground, "liar"), "asker");
-    let link = liar.call("echo");
-    let mut heard = Vec::new();
-    stage.until("the liar is cut off", |stage| {
-        stage.step();
-        liar.raw.wait(core::time::Duration::ZERO);
-        liar.raw.take_ready(link) && is_over(liar.raw.receive(link, &mut heard))
-    });
-    // It was told why: the endpoint that takes that in gives up.
-    let mut input = Input::new(&heard);
-    let now = liar.raw.now();
-    while liar.endpoint.poll_input(now, link, &mut input).is_some() {}
-    let closed = core::iter::from_fn(|| liar.endpoint.poll_event(now)).find_map(|event| match event {
-        Event::Closed { reason, .. } => Some(reason),
-        _ => None,
-    });
-    assert_eq!(closed, Some(GoneReason::Refused(Refusal::Identity)));
+    for (name, is_own_life) in [("asker", true), ("liar", false)] {
+        let raw = Raw::join(&mut stage.ground, "liar");
+        let life = if is_own_life { raw.incarnation() } else { Incarnation::from_bits(4242) };
+        let mut liar = Rogue::named(raw, name, life);
+        let link = liar.call("echo");
+        let mut heard = Vec::new();
+        stage.until("the liar is cut off", |stage| {
+            stage.step();
+            liar.raw.wait(core::time::Duration::ZERO);
+            liar.raw.take_ready(link) && is_over(liar.raw.receive(link, &mut heard))
+        });
+        // It was told why: the endpoint that takes that in gives up.
+        let mut input = Input::new(&heard);
+        let now = liar.raw.now();
+        while liar.endpoint.poll_input(now, link, &mut input).is_some() {}
+        assert_eq!(closed(&mut liar.endpoint, now), Some(GoneReason::Refused(Refusal::Identity)));
+    }
     stage.call(0, b"the real one is served");
 }
 
@@ -114,8 +148,8 @@ pub fn a_request_to_one_who_breaks_the_protocol_ends<G: Ground>() {
     let id = rogue.be_asked(&mut stage, b"speak");
     rogue.babble(&[0; 64]);
     let ended = stage.end(0, id);
-    let is_cut = matches!(ended, Err(RequestError::PeerGone { reason: GoneReason::Protocol(_), .. }));
-    assert!(is_cut, "{ended:?}");
+    let reason = GoneReason::Protocol(ProtocolError::Frame(FrameError::TooShort { size: 0 }));
+    assert_eq!(ended, Err(RequestError::PeerGone { peer: "rogue".into(), reason }));
     stage.call(0, b"and the others are reached");
 }
 
