@@ -1,10 +1,12 @@
-//! The endpoint by itself: what only shows without a transport and a driver.
+//! The endpoint by itself: what only shows without a transport and a driver, and so is no check of the conformance suite.
 
 mod common;
 
 use common::SECOND;
 use common::wire::{self, Head};
-use ipcm_core::{Config, Endpoint, Event, Incarnation, Input, Instant, LinkId};
+use ipcm_core::{
+    Config, Endpoint, Event, GoneReason, Incarnation, Input, Instant, LinkId, PROTOCOL_VERSION, ProtocolError,
+};
 
 const AT: Instant = Instant::from_nanos(1);
 
@@ -86,4 +88,19 @@ fn a_request_that_has_ended_does_not_count_for_its_link() {
     assert!(matches!(endpoint.poll_event(AT), Some(Event::Ended { id, .. }) if id == stays));
     assert!(matches!(endpoint.poll_event(AT), Some(Event::Closed { link, .. }) if link == one));
     assert!(endpoint.poll_event(AT).is_none());
+}
+
+/// Clause H4: the machine that was called names both versions.
+#[test]
+fn the_one_who_is_called_by_another_version_names_both() {
+    let now = AT;
+    let mut endpoint = Endpoint::new("echo", Incarnation::from_bits(1), Config::default());
+    let link = endpoint.accept(now).unwrap();
+    let hello = wire::frame(Head::Hello { version: 9 }, b"whatever version 9 says");
+    assert!(endpoint.poll_input(now, link, &mut Input::new(&hello)).is_none());
+    let Some(Event::Closed { reason, .. }) = endpoint.poll_event(now) else { panic!("it is not closed") };
+    let error = ProtocolError::Version { ours: PROTOCOL_VERSION, theirs: 9 };
+    assert_eq!(reason, GoneReason::Protocol(error));
+    let text = reason.to_string();
+    assert!(text.contains("version 9") && text.contains("version 1"), "{text}");
 }

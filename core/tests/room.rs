@@ -1,4 +1,5 @@
-//! Large frames that are written straight into memory of the transport.
+//! Large frames that are written straight into memory of the transport. No checks of the conformance suite: they say how much
+//! such memory there is, and which bytes go by it.
 
 mod common;
 

@@ -36,8 +36,6 @@ pub(crate) struct Script {
     /// The bodies of all requests that were handled.
     pub(crate) handled: Vec<Vec<u8>>,
     pub(crate) messages: Vec<Message>,
-    /// Keys of requests whose callers gave up.
-    pub(crate) withdrawn: Vec<u64>,
 }
 
 /// Answered later.
@@ -62,10 +60,6 @@ impl Handler<Memory, Clock> for Script {
     fn handle_message(&mut self, _: &mut Member, message: Message) {
         self.messages.push(message);
     }
-
-    fn handle_withdrawn(&mut self, key: u64) {
-        self.withdrawn.push(key);
-    }
 }
 
 /// A service and its script, driven by hand or while others wait.
@@ -82,14 +76,6 @@ impl Scripted {
     /// Takes turns until nothing happens, without waiting.
     pub(crate) fn settle(&mut self) {
         while self.service.turn(Some(Instant::ZERO), &mut self.script) {}
-    }
-
-    /// Answers the oldest deferred request with its own body; whether anyone wanted that.
-    pub(crate) fn answer_one(&mut self) -> bool {
-        let (body, token) = self.script.deferred.remove(0);
-        let wanted = self.service.client_mut().respond_bytes(token, &body).unwrap();
-        self.service.client_mut().flush();
-        wanted
     }
 }
 

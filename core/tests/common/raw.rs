@@ -6,7 +6,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use ipcm_core::memory::{Memory, Network};
 use ipcm_core::transport::{Progress, Transport, TransportEvent};
-use ipcm_core::{Instant, LinkId, Refusal};
+use ipcm_core::{Instant, LinkId};
 
 use super::wire::{self, Cutter, Head};
 
@@ -14,8 +14,6 @@ use super::wire::{self, Cutter, Head};
 pub(crate) struct Raw {
     pub(crate) transport: Memory,
     pub(crate) name: String,
-    /// What is said to those who connect, instead of a hello.
-    pub(crate) refuses: Option<Refusal>,
     links: Vec<RawLink>,
 }
 
@@ -23,7 +21,6 @@ struct RawLink {
     id: LinkId,
     cutter: Cutter,
     out: Vec<u8>,
-    over: bool,
 }
 
 /// A frame that has come, and on which of the member's links.
@@ -31,7 +28,7 @@ pub(crate) type Came = (usize, Head, Vec<u8>);
 
 impl Raw {
     pub(crate) fn join(network: &Network, name: &str) -> Self {
-        Self { transport: network.join(name), name: name.into(), refuses: None, links: Vec::new() }
+        Self { transport: network.join(name), name: name.into(), links: Vec::new() }
     }
 
     /// Connects to a member and returns the link's number. No hello is said.
@@ -60,11 +57,7 @@ impl Raw {
         self.links[link].out.len()
     }
 
-    pub(crate) fn is_over(&self, link: usize) -> bool {
-        self.links[link].over
-    }
-
-    /// Takes in connections and frames without waiting. Says hello to who connects, or that it refuses.
+    /// Takes in connections and frames without waiting. Says hello to who connects.
     pub(crate) fn take(&mut self) -> Vec<Came> {
         let mut came = Vec::new();
         self.transport.wait(Some(Instant::ZERO));
@@ -73,11 +66,8 @@ impl Raw {
                 TransportEvent::Incoming => {
                     let id = self.add();
                     if self.transport.accept(id) {
-                        let greeting = match self.refuses {
-                            Some(reason) => wire::frame(Head::Refused { reason }, b""),
-                            None => wire::hello(&self.name, self.transport.incarnation()),
-                        };
-                        self.send(self.links.len() - 1, &greeting);
+                        let hello = wire::hello(&self.name, self.transport.incarnation());
+                        self.send(self.links.len() - 1, &hello);
                     }
                 }
                 TransportEvent::Readable(id) => self.receive(id, &mut came),
@@ -94,7 +84,7 @@ impl Raw {
 
     fn add(&mut self) -> LinkId {
         let id = LinkId::from_bits(1 << 32 | self.links.len() as u64);
-        self.links.push(RawLink { id, cutter: Cutter::default(), out: Vec::new(), over: false });
+        self.links.push(RawLink { id, cutter: Cutter::default(), out: Vec::new() });
         id
     }
 
@@ -104,10 +94,7 @@ impl Raw {
         match self.transport.receive(id, &mut buffer) {
             Progress::Moved(n) => self.links[at].cutter.add(&buffer[..n]),
             Progress::Blocked => {}
-            Progress::Closed | Progress::Broken => {
-                self.links[at].over = true;
-                self.transport.close(id);
-            }
+            Progress::Closed | Progress::Broken => self.transport.close(id),
         }
         while let Some((head, body)) = self.links[at].cutter.next() {
             came.push((at, head, body));
