@@ -12,7 +12,7 @@ use crate::stage::Stage;
 
 /// Clause B6. Fault X8.
 pub fn what_is_malformed_cuts_its_link_before_a_hello_and_behind_it<G: Ground>() {
-    let behind: [(&str, Vec<u8>); 9] = [
+    let behind: [(&str, Vec<u8>); 11] = [
         ("a size of zero", vec![0; 16]),
         ("a size of 15", [&15u32.to_le_bytes()[..], &[0; 12]].concat()),
         ("no head", [&16u32.to_le_bytes()[..], &[0; 12]].concat()),
@@ -20,13 +20,17 @@ pub fn what_is_malformed_cuts_its_link_before_a_hello_and_behind_it<G: Ground>()
         ("an unknown head", frame(&[11])),
         ("an empty head", frame(&[255; 3])),
         ("a head cut short", frame(&[4])),
+        ("a head that is too long", frame(&[&[9][..], &[0; 26]].concat())),
+        ("a refusal out of turn", frame(&[&[2][..], &[0; 2], &[2], &[0; 7]].concat())),
         ("a head with junk behind it", frame(&[&[4][..], &[0; 25], &[1]].concat())),
         ("a second hello of another life", hello("rogue", Incarnation::from_bits(77))),
     ];
-    let before: [(&str, Vec<u8>); 5] = [
+    let before: [(&str, Vec<u8>); 7] = [
         ("a request", frame(&[&[3][..], &[0; 10]].concat())),
-        ("a refusal out of turn", frame(&[&[2][..], &[0; 2], &[2], &[0; 7]].concat())),
         ("a hello without a body", frame(&[1, 1, 0])),
+        ("a hello without a name", hello_of(&[0])),
+        ("a hello of junk", hello_of(&[0xff; 40])),
+        ("an empty name", hello("", Incarnation::from_bits(1))),
         ("a reserved name", hello("_raw", Incarnation::from_bits(1))),
         ("a name of 513 bytes", hello(&"n".repeat(513), Incarnation::from_bits(1))),
     ];
@@ -104,6 +108,13 @@ fn frame(head: &[u8]) -> Vec<u8> {
     let mut frame = [&(size as u32).to_le_bytes()[..], &[(size / 16) as u8], head].concat();
     frame.resize(size, 0);
     frame
+}
+
+/// A hello of this version, whose body may be anything.
+fn hello_of(body: &[u8]) -> Vec<u8> {
+    let mut hello = [&frame(&[1, 1, 0])[..], body].concat();
+    hello[0] += body.len() as u8;
+    hello
 }
 
 /// What a member of that name and life says first.
