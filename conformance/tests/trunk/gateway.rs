@@ -21,8 +21,8 @@ pub(crate) struct Gateway {
 }
 
 impl Gateway {
-    pub(crate) fn new(input: Shared, output: Shared) -> Self {
-        let relay = Relay::new(RelayConfig::pipe());
+    pub(crate) fn new(config: RelayConfig, input: Shared, output: Shared) -> Self {
+        let relay = Relay::new(config);
         Self { relay, input, output, held: Vec::new(), name: None, is_closed: false, is_over: false }
     }
 

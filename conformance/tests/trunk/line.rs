@@ -6,7 +6,7 @@ use std::rc::{Rc, Weak};
 
 use ipcm_core::Instant;
 use ipcm_core::transport::Progress;
-use ipcm_core::trunk::Stream;
+use ipcm_core::trunk::{RelayConfig, Stream};
 
 use crate::World;
 use crate::gateway::Gateway;
@@ -55,9 +55,9 @@ pub(crate) struct End {
 }
 
 /// A line, by its two ends.
-pub(crate) fn pipe(world: &Rc<World>) -> (End, Gateway) {
+pub(crate) fn line(world: &Rc<World>, config: RelayConfig) -> (End, Gateway) {
     let (input, output) = (Shared::default(), Shared::default());
-    let gateway = Gateway::new(output.clone(), input.clone());
+    let gateway = Gateway::new(config, output.clone(), input.clone());
     (End { world: Rc::downgrade(world), input, output }, gateway)
 }
 
