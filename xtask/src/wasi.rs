@@ -1,4 +1,5 @@
-//! `cargo xtask wasi`: WebAssembly, in two engines: a guest as a peer of native ones, and the core's own tests.
+//! `cargo xtask wasi`: WebAssembly, in two engines: a guest as a peer of native ones, the core's own tests, and what is
+//! promised of every transport.
 //!
 //! There they run with 32-bit sizes and pointers, without threads and without unwinding.
 
@@ -18,6 +19,10 @@ use std::{
 
 /// Everything in the core's tests; `--tests` includes those within the library.
 const TESTS: &str = "test --package ipcm-core --tests --no-fail-fast --target";
+
+/// The checks of the conformance suite, on what needs no system: memory and trunks.
+const CONFORMANCE: &str =
+    "test --package ipcm-conformance --test memory --test trunk --no-fail-fast --target";
 
 /// The tests of guests, and the measurement of one.
 const GUEST_TESTS: &str =
@@ -97,8 +102,7 @@ pub(crate) fn build(steps: &mut Steps) -> Result<Guest, String> {
     if !steps.run("guest", compiler.choose(&mut build)) || !steps.run("guest", compiler.choose(&mut small)) {
         return Err("the guests cannot be built".into());
     }
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    let module = |name| target.join(WASI).join(name).into();
+    let module = |name| target().join(WASI).join(name).into();
     Ok(Guest(vec![
         ("IPCM_GUEST", module("guest/ipcm-guest.wasm")),
         ("IPCM_SMALL_GUEST", module("release/ipcm-small-guest.wasm")),
@@ -114,20 +118,27 @@ pub(crate) fn tests(steps: &mut Steps, tally: &mut Tally) {
         Err(why) => return tally.skip("tests in WebAssembly", &why),
     };
     match targets::wasmtime(steps) {
-        Ok(wasmtime) => core_tests(steps, tally, &compiler, "core tests in wasmtime", wasmtime.words()),
+        Ok(wasmtime) => tests_in(steps, tally, &compiler, "wasmtime", &wasmtime.words()),
         Err(why) => tally.skip("tests in wasmtime", &why),
     }
     match targets::node(steps) {
-        Ok(node) => core_tests(steps, tally, &compiler, "core tests in node", node.words()),
+        Ok(node) => tests_in(steps, tally, &compiler, "node", &node.words()),
         Err(why) if targets::in_ci() => tally.skip("tests in node", &why),
         Err(why) => println!("### NOT RUN, optional: tests in node. {why} ###\n"),
     }
 }
 
-fn core_tests(steps: &mut Steps, tally: &mut Tally, compiler: &Compiler, name: &str, engine: Vec<String>) {
-    let mut command = cargo(&format!("{TESTS} {WASI} -- --show-output"));
+fn tests_in(steps: &mut Steps, tally: &mut Tally, compiler: &Compiler, name: &str, engine: &[String]) {
     let sizes = SIZES.iter().flat_map(|size| ["--env", size]).map(str::to_owned);
-    let runner: Vec<_> = engine.into_iter().chain(sizes).collect();
-    command.env("CARGO_TARGET_WASM32_WASIP1_RUNNER", runner.join(" "));
-    test::run_tests(steps, tally, name, compiler.choose(&mut command));
+    let runner = engine.iter().cloned().chain(sizes).collect::<Vec<_>>().join(" ");
+    for (what, tests) in [("core tests", TESTS), ("conformance suite", CONFORMANCE)] {
+        let mut command = cargo(&format!("{tests} {WASI} -- --show-output"));
+        command.env("CARGO_TARGET_WASM32_WASIP1_RUNNER", &runner);
+        test::run_tests(steps, tally, &format!("{what} in {name}"), compiler.choose(&mut command));
+    }
+}
+
+/// The folder that cargo builds in.
+fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
