@@ -13,25 +13,34 @@ const PIECE: usize = 4096;
 
 /// Standard input and output as the stream of a trunk, for a guest in WebAssembly. Nothing else may read and print.
 ///
-/// It does not work under runtimes that, asked what is ready now, always say nothing, as node's does.
+/// Under runtimes that, asked what is ready now, always say nothing, as node's does, it asks what is ready within a
+/// millisecond: to look there and find nothing takes as long.
 /// Whether it can write without waiting is the runtime's word. One that always says so has the guest wait for its
 /// gateway when that does not read.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct StdioStream {
+    /// The timeout of a look, in nanoseconds.
+    look: u64,
     /// The last wait found something to read.
     is_readable: bool,
 }
 
 impl StdioStream {
-    /// The stream.
+    /// The stream. Asks the runtime once how it can be asked.
     pub fn new() -> Self {
-        Self::default()
+        Self { look: wasi::least_timeout(), is_readable: false }
+    }
+}
+
+impl Default for StdioStream {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
 impl Stream for StdioStream {
     fn read(&mut self, buffer: &mut [u8]) -> Progress {
-        if !std::mem::take(&mut self.is_readable) && !wasi::wait(true, false, Some(0)).input {
+        if !std::mem::take(&mut self.is_readable) && !wasi::wait(true, false, Some(self.look)).input {
             return Progress::Blocked;
         }
         match wasi::read(buffer) {
@@ -43,7 +52,7 @@ impl Stream for StdioStream {
     }
 
     fn write(&mut self, bytes: &[u8]) -> Progress {
-        if !wasi::wait(false, true, Some(0)).output {
+        if !wasi::wait(false, true, Some(self.look)).output {
             return Progress::Blocked;
         }
         match wasi::write(&bytes[..bytes.len().min(PIECE)]) {
@@ -55,7 +64,7 @@ impl Stream for StdioStream {
 
     fn wait(&mut self, to_write: bool, deadline: Option<Instant>) {
         let timeout = deadline.map(|deadline| (deadline - Monotonic.now()).as_nanos());
-        let timeout = timeout.map(|nanos| u64::try_from(nanos).unwrap_or(u64::MAX));
+        let timeout = timeout.map(|nanos| u64::try_from(nanos).unwrap_or(u64::MAX).max(self.look));
         self.is_readable = wasi::wait(true, to_write, timeout).input;
     }
 }

@@ -42,17 +42,6 @@ fn engines() -> Vec<Engine> {
     engines
 }
 
-/// The engines that can wait for standard input and output without waiting long. Node's, asked what is ready now, runs its
-/// timers before it looks at any descriptor, and says that nothing is.
-fn engines_that_poll() -> Vec<Engine> {
-    let all = engines();
-    let polling: Vec<_> = all.iter().filter(|engine| engine.name != "node").cloned().collect();
-    if polling.is_empty() && !all.is_empty() {
-        println!("SKIPPED: no engine is there but node, whose poll does not do for a guest by a gateway");
-    }
-    polling
-}
-
 impl Engine {
     /// The engine runs the guest with these arguments; it has the directory of the bus, if it is of message files.
     fn command(&self, bus: &Bus, arguments: &[&str]) -> Command {
@@ -184,7 +173,7 @@ fn send(handle: &mut Handle, order: &Order) {
 /// Clause H2.
 #[test]
 fn a_guest_by_a_gateway_is_a_full_peer() {
-    for engine in engines_that_poll() {
+    for engine in engines() {
         let _watchdog = within(120);
         let bus = Bus::spawn().unwrap();
         let guests = ["parrot", "guest"].map(|name| engine.by_gateway(&bus, name));
@@ -200,7 +189,7 @@ fn a_guest_by_a_gateway_is_a_full_peer() {
 /// Clause H2. Clause E1. Clause E4.
 #[test]
 fn the_sudden_end_of_a_guest_by_a_gateway_is_noticed_at_once() {
-    for engine in engines_that_poll() {
+    for engine in engines() {
         let _watchdog = within(120);
         let bus = Bus::spawn().unwrap();
         for (order, code) in [(Order::Exit(3), 3), (Order::Trap, 134)] {
@@ -279,7 +268,7 @@ fn the_sudden_end_of_a_guest_by_message_files_is_noticed_at_once() {
 /// Clauses H1, H2: the core's member of a fixed size is a peer in WebAssembly as well, and its end is noticed.
 #[test]
 fn a_guest_without_an_allocator_is_a_peer() {
-    for engine in engines_that_poll() {
+    for engine in engines() {
         let _watchdog = within(60);
         let small =
             std::env::var_os("IPCM_SMALL_GUEST").expect("whoever builds the guest builds this one as well");
@@ -358,7 +347,7 @@ fn a_guest_without_its_directory_says_so() {
 #[test]
 fn a_guest_whose_gateway_is_newer_says_which_versions_are_spoken() {
     let newer = TRUNK_VERSION + 1;
-    for engine in engines_that_poll() {
+    for engine in engines() {
         let _watchdog = within(60);
         let bus = Bus::spawn().unwrap();
         for answer in [

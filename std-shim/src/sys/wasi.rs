@@ -53,6 +53,14 @@ pub(crate) fn wait(input: bool, output: bool, timeout: Option<u64>) -> Ready {
     ready
 }
 
+/// The least timeout that finds what is ready now, in nanoseconds. Node's engine, with a timeout of zero, runs its timers
+/// before it looks at any descriptor, and says always that nothing is. So does an output that has no room just now, for
+/// which the longer timeout does as well.
+pub(crate) fn least_timeout() -> u64 {
+    const MILLISECOND: u64 = 1_000_000;
+    if wait(false, true, Some(0)).output { 0 } else { MILLISECOND }
+}
+
 fn subscription(kind: Eventtype, u: SubscriptionUU) -> Subscription {
     Subscription { userdata: 0, u: SubscriptionU { tag: kind.raw(), u } }
 }

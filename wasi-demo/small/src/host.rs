@@ -18,10 +18,12 @@ pub(crate) struct Port<'a> {
     pub(crate) is_over: &'a Cell<bool>,
 }
 
-/// Waits until something can be read, but not beyond `deadline`; whether it can.
-pub(crate) fn wait(deadline: Option<Instant>) -> bool {
+pub(crate) use wasi::least_timeout;
+
+/// Waits until something can be read, but not beyond `deadline`, or `least` nanoseconds if that is sooner; whether it can.
+pub(crate) fn wait(least: u64, deadline: Option<Instant>) -> bool {
     let left = deadline.map(|deadline| (deadline - Monotonic.now()).as_nanos());
-    let left = left.map(|nanos| u64::try_from(nanos).unwrap_or(u64::MAX));
+    let left = left.map(|nanos| u64::try_from(nanos).unwrap_or(u64::MAX).max(least));
     wasi::wait(true, false, left).input
 }
 

@@ -27,6 +27,7 @@ extern "C" fn __main_void() -> i32 {
     let member = Member::new(endpoint, &mut wire, MemberKind::Service);
     let port = Port { is_readable: &is_readable, is_over: &is_over };
     let mut line = Superloop::new(member, port, Monotonic);
+    let least = host::least_timeout();
     while !is_over.get() {
         let now = Monotonic.now();
         while let Ok(Some((event, endpoint))) = line.poll() {
@@ -35,7 +36,7 @@ extern "C" fn __main_void() -> i32 {
                 let _ = endpoint.respond(now, token, &mut |out| copy(body, out));
             }
         }
-        is_readable.set(host::wait(line.poll_timeout()));
+        is_readable.set(host::wait(least, line.poll_timeout()));
     }
     0
 }
