@@ -1,13 +1,16 @@
 //! What is logged: by `tracing`, or not at all where that feature is off.
 
 #[cfg(feature = "tracing")]
-pub(crate) use tracing::{error, warn};
+pub(crate) use tracing::{debug, error, info, warn};
 
 /// Takes what `tracing`'s macros take, in the forms that are used here, and does nothing.
 #[cfg(not(feature = "tracing"))]
 macro_rules! unlogged {
     ($message:literal) => {
         ()
+    };
+    ($message:literal, $($value:expr),+) => {
+        _ = || ($(_ = &$value),+)
     };
     (%$value:ident, $($rest:tt)+) => {{
         let _ = &$value;
@@ -20,4 +23,4 @@ macro_rules! unlogged {
 }
 
 #[cfg(not(feature = "tracing"))]
-pub(crate) use {unlogged, unlogged as error, unlogged as warn};
+pub(crate) use {unlogged, unlogged as debug, unlogged as error, unlogged as info, unlogged as warn};

@@ -4,8 +4,13 @@
 
 mod command;
 
+use std::io::{Read, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+
 use command::{BOUND, Desk};
 use ipcm::Handle;
+use ipcm_core::Incarnation;
+use ipcm_core::trunk::{Join, MemberKind, Record, TRUNK_VERSION, serial};
 use rustix::process::Signal;
 
 /// What a guest named "guest" says first.
@@ -51,6 +56,8 @@ fn what_is_no_guest_is_told_with_the_reason() {
         .assert_failure(8, &["before it had joined: exit status: 0", "on its standard output"]);
     desk.run(["gateway", "--greeting", "0.1", "--", "sleep", "1000"])
         .assert_failure(3, &["did not join in 100ms", "--greeting"]);
+    desk.run(["gateway", "--", "sh", "-c", "exec >&-; exec sleep 1000"])
+        .assert_failure(8, &["closed its standard output", "the gateway killed it"]);
     let newer = r"printf '\003\000\001\011\000'; cat > /dev/null; exit 0";
     desk.run(["gateway", "--", "sh", "-c", newer])
         .assert_failure(8, &["version 9", "version 1", "build both"]);
@@ -71,6 +78,68 @@ fn a_line_that_is_not_there_is_named() {
     outcome.assert_failure(8, &["went away", "100ms", path.to_str().unwrap(), "--absence"]);
 }
 
+/// A firmware's join, as the first frame of a session.
+fn say_join(line: &mut UnixStream, session: u32, version: u16, name: &str) {
+    let incarnation = Incarnation::from_bits(7);
+    let kind = MemberKind::Handle;
+    let join = Record::Join(Join { version, kind, incarnation, window: 1000, limit: 100, name });
+    let mut frame = [0; 200];
+    let len = serial::encode(session, 0, &join, &mut frame).unwrap();
+    line.write_all(&frame[..len]).unwrap();
+    // It has been answered.
+    line.set_read_timeout(Some(BOUND)).unwrap();
+    assert_ne!(line.read(&mut [0; 512]).unwrap(), 0);
+}
+
+/// Clause H3. Clause H4: once for each reason, however often the firmware tries.
+#[test]
+fn a_gateway_of_a_line_says_who_is_refused_and_why_who_joins_and_who_leaves() {
+    let desk = Desk::new();
+    let _echo = desk.start_echo("taken");
+    let path = desk.temporary().join("line");
+    let listener = UnixListener::bind(&path).unwrap();
+    let gateway = desk.start(&["gateway", "--serial", path.to_str().unwrap()]);
+    let (mut line, _) = listener.accept().unwrap();
+    let says = |words: &[&str]| {
+        let said = gateway.error_line();
+        assert!(said.starts_with("ipcm: "), "{said}");
+        for word in words {
+            assert!(said.contains(word), "{word:?} is not in {said:?}");
+        }
+    };
+    for session in 1..4 {
+        say_join(&mut line, session, TRUNK_VERSION + 8, "guest");
+    }
+    says(&["refused", "version 9", "version 1"]);
+    for session in 4..7 {
+        say_join(&mut line, session, TRUNK_VERSION, "taken");
+    }
+    says(&["refused", "\"taken\" is taken by process"]);
+    for session in 7..10 {
+        say_join(&mut line, session, TRUNK_VERSION, "_dev");
+    }
+    says(&["refused", "\"_dev\" cannot be a peer's name"]);
+    say_join(&mut line, 10, TRUNK_VERSION, "guest");
+    says(&["\"guest\" has joined"]);
+    // It says no more.
+    says(&["\"guest\" has left", "silent"]);
+    drop(line);
+    says(&["line has gone away", path.to_str().unwrap()]);
+    let _line = listener.accept().unwrap();
+    says(&["is back", path.to_str().unwrap()]);
+    gateway.signal(Signal::TERM);
+    gateway.outcome().assert_output("");
+}
+
+#[test]
+fn a_line_at_which_nobody_joins_in_the_time_that_was_asked_for_is_named() {
+    let desk = Desk::new();
+    let path = desk.temporary().join("line");
+    let _listener = UnixListener::bind(&path).unwrap();
+    desk.run(["gateway", "--greeting", "0.1", "--serial", path.to_str().unwrap()])
+        .assert_failure(8, &["nobody joined", "100ms", path.to_str().unwrap(), "--greeting"]);
+}
+
 /// A line that ends whenever it is opened is away, and is looked for in peace.
 #[test]
 fn what_is_no_line_is_told_with_the_reason() {
@@ -87,6 +156,7 @@ fn a_command_line_without_a_guest_is_wrong() {
     let desk = Desk::new();
     desk.run(["gateway"]).assert_failure(2, &["-- PROGRAM", "--serial"]);
     desk.run(["gateway", "--serial", "/dev/null", "--", "true"]).assert_failure(2, &["cannot be used with"]);
+    desk.run(["gateway", "--absence", "1", "--", "true"]).assert_failure(2, &["cannot be used with"]);
     desk.run(["gateway", "--baud", "9600", "--", "true"]).assert_failure(2, &["--serial"]);
     desk.run(["gateway", "--baud", "0", "--serial", "/dev/null"]).assert_failure(2, &["--baud"]);
     desk.run(["gateway", r#"["unix","postcard","/no/such/bus"]"#, "--", "sleep", "1000"])

@@ -11,7 +11,7 @@ use ipcm::{
     Bus, CallError, Gateway, GatewayError, GatewayStopper, Handle, Incarnation, RequestError, RequestId,
     SendError,
 };
-use ipcm_core::trunk::{TrunkConfig, TrunkError};
+use ipcm_core::trunk::{RelayConfig, TrunkConfig, TrunkError};
 use ipcm_tests::line::Line;
 use ipcm_tests::{AMPLE, Ask, Order, Peer, guest, obedient, proc, raw, within};
 use rustix::process::Signal;
@@ -157,6 +157,57 @@ fn the_sudden_end_of_a_gateway_ends_its_guest_and_is_noticed_at_once() {
     gateway.kill();
     assert!(raw::is_gone(&handle.await_response(held, None)));
     proc::await_end(pid as u32);
+}
+
+/// Clause G1. Clause G5: whatever ended the gateway, and whatever its program minds.
+#[test]
+fn a_program_that_minds_nothing_ends_with_its_gateway() {
+    let _watchdog = within(60);
+    let bus = Bus::spawn().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let fifo = directory.path().join("pid");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, rustix::fs::Mode::RWXU).unwrap();
+    let script = directory.path().join("stubborn");
+    let text = format!(
+        "#!/bin/sh\ntrap '' TERM PIPE HUP INT\necho $$ > {}\nwhile :; do sleep 1; done\n",
+        fifo.display()
+    );
+    std::fs::write(&script, text).unwrap();
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&script, executable).unwrap();
+    let mut gateway = Peer::start("gateway", bus.info(), script.to_str().unwrap());
+    let pid: u32 = std::fs::read_to_string(&fifo).unwrap().trim().parse().unwrap();
+    let _program = ipcm_tests::peer::Orphan::new(pid);
+    gateway.kill();
+    proc::await_end(pid);
+}
+
+/// The greeting bounds the first join; a session that is lost later is begun anew.
+#[test]
+fn a_program_that_loses_its_session_after_its_greeting_joins_anew() {
+    let _watchdog = within(60);
+    let bus = Bus::spawn().unwrap();
+    let greeting = Duration::from_secs(4);
+    let mut command = Command::new(GUEST);
+    command.args(["firmware", "framed"]);
+    let gateway = Gateway::new(bus.info()).config(RelayConfig::serial()).greeting(greeting);
+    let begun = Instant::now();
+    let gateway = Running::start(gateway, move |gateway| gateway.run_program(command));
+    let mut handle = Handle::new(bus.info(), "firmware");
+    handle.wait_ready(AMPLE).unwrap();
+    let pid: u64 = handle.sync_request("firmware", &Order::Pid, AMPLE).unwrap();
+    let mut is_later = false;
+    while !is_later {
+        is_later = greeting < begun.elapsed();
+        proc::signal(pid as u32, Signal::STOP);
+        // A second of silence ends its membership.
+        while handle.ready().unwrap() {
+            std::thread::yield_now();
+        }
+        proc::signal(pid as u32, Signal::CONT);
+        await_recovery(&mut handle);
+    }
+    assert!(gateway.stop().unwrap().success());
 }
 
 /// The guest is told that the bus is gone, and ends by itself.
@@ -356,6 +407,25 @@ fn a_terminal_is_made_raw_at_the_speed_that_is_asked_for() {
         line.plug_in();
     }
     gateway.stop().unwrap();
+}
+
+/// Clause H3: it has one gateway at a time, and can have another afterwards.
+#[test]
+fn a_line_that_has_a_gateway_is_in_use() {
+    let _watchdog = within(60);
+    let bus = Bus::spawn().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let (line, end) = Line::new(directory.path());
+    let mut handle = Handle::new(bus.info(), "firmware");
+    for life in 1..3 {
+        let gateway = serial(&bus, &line);
+        let _firmware = Firmware::start(end.try_clone().unwrap(), life);
+        await_recovery(&mut handle);
+        let refused = Gateway::new(bus.info()).run_serial(line.path(), None).unwrap_err();
+        assert!(matches!(refused, GatewayError::LineInUse { .. }), "{refused}");
+        assert!(refused.to_string().contains(line.path().to_str().unwrap()), "{refused}");
+        gateway.stop().unwrap();
+    }
 }
 
 /// Clause H3. Clause D1.

@@ -4,6 +4,7 @@
 //! ```text
 //! program     a child process on two pipes: its end is the peer's death
 //! serial      a line that may go and come back
+//! standing    says how a firmware stands with the bus, when that changes
 //! pump        moves bytes between the trunk and the bus: the core's `Relay` decides
 //! stream      the other end, for a program that is the guest
 //! ```
@@ -23,6 +24,7 @@ use crate::unix::Waker;
 mod program;
 mod pump;
 mod serial;
+mod standing;
 mod stream;
 
 pub use stream::FdStream;
@@ -52,7 +54,7 @@ const ABSENCE: Duration = Duration::from_secs(10);
 pub struct Gateway {
     info: Info,
     config: Option<RelayConfig>,
-    greeting: Duration,
+    greeting: Option<Duration>,
     absence: Option<Duration>,
     waker: Option<Waker>,
 }
@@ -113,6 +115,23 @@ pub enum GatewayError {
         /// How it ended.
         status: ExitStatus,
     },
+    /// The program closed its output, by which a guest leaves, and did not end in the moment that it was given.
+    #[error("the guest closed its standard output and did not end; the gateway killed it")]
+    Outlived,
+    /// Another gateway, or another program that locks what it uses, has the serial line.
+    #[error("the serial line {} is in use", path.display())]
+    LineInUse {
+        /// The line.
+        path: PathBuf,
+    },
+    /// Nobody at the end of the serial line joined in time.
+    #[error("nobody joined at the serial line {} in {timeout:?}", path.display())]
+    NobodyJoined {
+        /// The line.
+        path: PathBuf,
+        /// How long it was given.
+        timeout: Duration,
+    },
     /// The serial line cannot be opened.
     #[error("the serial line {} cannot be opened", path.display())]
     Line {
@@ -144,7 +163,7 @@ pub enum GatewayError {
 impl Gateway {
     /// A gateway to the bus that `info` names.
     pub fn new(info: &Info) -> Self {
-        Self { info: info.clone(), config: None, greeting: GREETING, absence: Some(ABSENCE), waker: None }
+        Self { info: info.clone(), config: None, greeting: None, absence: Some(ABSENCE), waker: None }
     }
 
     /// The bounds: of windows, links, records, and of a serial line's silence. By default those of
@@ -155,10 +174,11 @@ impl Gateway {
         self
     }
 
-    /// How long a program may take to join. Default 10 s.
+    /// How long the guest may take to join for the first time. Default 10 s for a program, and no end for a serial
+    /// line, at which nothing need be yet.
     #[must_use]
     pub fn greeting(mut self, greeting: Duration) -> Self {
-        self.greeting = greeting;
+        self.greeting = Some(greeting);
         self
     }
 
@@ -191,23 +211,25 @@ impl Gateway {
     pub fn run_program(self, command: Command) -> Result<ExitStatus, GatewayError> {
         let dir = open(&self.info)?;
         let config = self.config.unwrap_or_else(RelayConfig::pipe);
-        program::run(dir, config, self.greeting, self.waker.as_ref(), command)
+        program::run(dir, config, self.greeting.unwrap_or(GREETING), self.waker.as_ref(), command)
     }
 
     /// Relays for whatever is at the end of a serial line: a terminal (made raw: eight bits, no parity, one stop bit, no
     /// flow control; at `baud` bits a second if that is given), another character device, or an emulator's Unix socket.
     /// Returns when it is stopped.
     ///
-    /// A line that goes away is opened again when it is back.
+    /// A line that goes away is opened again when it is back. A terminal has one gateway: it is locked (`flock` and
+    /// `TIOCEXCL`) while it is open. Who joins, leaves or is refused is logged, once for each change.
     ///
     /// # Errors
     ///
-    /// Why the line cannot be opened, or that it did not come back, or that the bus is gone.
+    /// Why the line cannot be opened, or that it did not come back, that nobody joined in time, or that the bus is gone.
     pub fn run_serial(self, path: impl Into<PathBuf>, baud: Option<u32>) -> Result<(), GatewayError> {
         let dir = open(&self.info)?;
         let config = self.config.unwrap_or_else(RelayConfig::serial);
         let stop = self.waker.as_ref().map(AsFd::as_fd);
-        serial::run(dir, config, self.absence, stop, &path.into(), baud)
+        let patience = serial::Patience { greeting: self.greeting, absence: self.absence };
+        serial::run(dir, config, patience, stop, &path.into(), baud)
     }
 }
 

@@ -15,6 +15,7 @@ use super::pump::{Pump, Trunk, set_nonblocking};
 use crate::bus::BusDir;
 use crate::clock::{Monotonic, timespec_until};
 use crate::log;
+use crate::sys;
 use crate::unix::Waker;
 
 /// How long what a guest had sent before its end is still sent to its peers.
@@ -31,24 +32,25 @@ pub(super) fn run(
     mut command: Command,
 ) -> Result<ExitStatus, GatewayError> {
     let program = command.get_program().into();
+    sys::end_with_thread(&mut command);
     let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
     let child = child.map_err(|source| GatewayError::Start { program, source })?;
     let mut guest = Guest::new(child)?;
     let mut pump = Pump::new(dir, config);
     let relayed = guest.relay(&mut pump, greeting, stop);
-    let had_joined = pump.relay.member().is_some();
     // It leaves the bus before the program is waited for.
     drop(pump);
-    let status = guest.end()?;
+    let (status, is_killed) = guest.end()?;
     match relayed? {
-        Ending::OfGuest if !had_joined => Err(GatewayError::NeverJoined { status }),
+        Ending::OfGuest { .. } if is_killed => Err(GatewayError::Outlived),
+        Ending::OfGuest { had_joined: false } => Err(GatewayError::NeverJoined { status }),
         _ => Ok(status),
     }
 }
 
 /// Who ended first.
 enum Ending {
-    OfGuest,
+    OfGuest { had_joined: bool },
     OfGateway,
 }
 
@@ -89,13 +91,18 @@ impl Guest {
         greeting: Duration,
         stop: Option<&Waker>,
     ) -> Result<Ending, GatewayError> {
-        let Some(output) = &self.output else { return Ok(Ending::OfGuest) };
+        let Some(output) = &self.output else {
+            return Ok(Ending::OfGuest { had_joined: false });
+        };
         let trunk = Trunk { input: self.input.as_fd(), output: output.as_fd() };
         let others = [Some(self.pidfd.as_fd()), stop.map(AsFd::as_fd)];
         let patience = Monotonic.now() + greeting;
+        // A session that is lost later has its own bounds.
+        let mut had_joined = false;
         loop {
-            let deadline = (!pump.relay.is_joined()).then_some(patience);
+            let deadline = (!had_joined).then_some(patience);
             let turned = pump.turn(Some(trunk), others, deadline)?;
+            had_joined |= pump.relay.is_joined();
             if let Some(failure) = pump.failure.take() {
                 self.say_last_words(pump, trunk);
                 return Err(failure);
@@ -108,10 +115,11 @@ impl Guest {
             if turned.is_closed || turned.ready[0] {
                 pump.drain(trunk);
                 pump.end_trunk();
+                had_joined |= pump.relay.member().is_some();
                 self.hear_out(pump);
-                return pump.failure.take().map_or(Ok(Ending::OfGuest), Err);
+                return pump.failure.take().map_or(Ok(Ending::OfGuest { had_joined }), Err);
             }
-            if !pump.relay.is_joined() && patience <= Monotonic.now() {
+            if !had_joined && patience <= Monotonic.now() {
                 return Err(GatewayError::NotJoined { timeout: greeting });
             }
         }
@@ -139,15 +147,19 @@ impl Guest {
         }
     }
 
-    /// Waits for the program to end, and kills it if it does not.
-    fn end(&mut self) -> Result<ExitStatus, GatewayError> {
+    /// Waits for the program to end, and kills it if it does not. Returns also whether it was killed so.
+    fn end(&mut self) -> Result<(ExitStatus, bool), GatewayError> {
         self.output = None;
         let deadline = Monotonic.now() + END;
-        if !has_ended(&self.pidfd, deadline) {
+        let is_killed = !has_ended(&self.pidfd, deadline);
+        if is_killed {
             log::warn!(pid = self.child.id(), "the program did not end with its trunk and is killed");
             let _ = self.child.kill();
         }
-        self.child.wait().map_err(|source| GatewayError::System { doing: "wait for the program", source })
+        let status = self.child.wait();
+        let status =
+            status.map_err(|source| GatewayError::System { doing: "wait for the program", source })?;
+        Ok((status, is_killed))
     }
 }
 

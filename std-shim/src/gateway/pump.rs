@@ -202,13 +202,11 @@ impl Pump {
                     }
                 },
                 RelayEvent::Ended(SessionEnd::Broken(error)) => self.failure = Some(error.into()),
-                RelayEvent::Ended(loss) => log::warn!(%loss, "the session of a guest is over"),
+                RelayEvent::Ended(loss) => log::debug!(%loss, "the session of a guest is over"),
                 RelayEvent::BusGone => {
                     self.failure = Some(GatewayError::BusGone { path: self.dir.path().to_owned() });
                 }
-                RelayEvent::Left => {
-                    log::warn!("a guest that was silent for too long is a member no more")
-                }
+                RelayEvent::Left => log::debug!("a guest is a member no more"),
                 _ => {}
             }
         }

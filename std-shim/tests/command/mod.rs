@@ -179,6 +179,12 @@ impl Running {
         line.strip_suffix('\n').expect("a whole line").to_owned()
     }
 
+    /// The next line of its standard error, without the line break.
+    pub(crate) fn error_line(&self) -> String {
+        let line = String::from_utf8(self.stderr.recv_timeout(BOUND).expect("a line in time")).unwrap();
+        line.strip_suffix('\n').expect("a whole line").to_owned()
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(self.id(), signal).unwrap();
     }

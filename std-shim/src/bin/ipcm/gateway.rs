@@ -21,6 +21,9 @@ The guest joins under the name that it gives, and is a peer like any other: it c
 comes and goes. Its end is the peer's end. A program speaks on its standard input and output; what it prints to
 standard error passes through. A serial line may be a device, a pseudo-terminal or a Unix socket.
 
+For a serial line it says on standard error who has joined, left or been refused, and when the line goes and comes
+back. A terminal has one gateway.
+
 SIGTERM and SIGINT end it: the guest is told, and has a moment to end by itself.
 
 Examples:
@@ -40,11 +43,12 @@ pub(crate) struct GatewayArguments {
     #[arg(long, value_name = "N", conflicts_with = "program", value_parser = clap::value_parser!(u32).range(1..))]
     baud: Option<u32>,
     /// Seconds that the line may be away, or `none`
-    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = Timeout::parse)]
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = Timeout::parse,
+          conflicts_with = "program")]
     absence: Timeout,
-    /// Seconds that the program may take to join
-    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = Timeout::parse)]
-    greeting: Timeout,
+    /// Seconds that the guest may take to join, or `none` [default: 10 for a program, none for a line]
+    #[arg(long, value_name = "SECONDS", value_parser = Timeout::parse)]
+    greeting: Option<Timeout>,
     /// The program speaks as firmware at the end of a line does, in frames with checksums
     #[arg(long, conflicts_with = "serial")]
     framed: bool,
@@ -58,9 +62,10 @@ pub(crate) struct GatewayArguments {
 pub(crate) fn run(arguments: GatewayArguments) -> Result<(), Failure> {
     let (info, []) = operands([], [arguments.info])?;
     let signals = EndSignals::catch()?;
-    let mut gateway = Gateway::new(&info)
-        .absence(arguments.absence.0)
-        .greeting(arguments.greeting.0.unwrap_or(Duration::MAX));
+    let mut gateway = Gateway::new(&info).absence(arguments.absence.0);
+    if let Some(Timeout(greeting)) = arguments.greeting {
+        gateway = gateway.greeting(greeting.unwrap_or(Duration::MAX));
+    }
     let stopper = gateway.stopper();
     let stopper =
         stopper.map_err(|error| Failure::new(Kind::Other, format!("no descriptor can be made: {error}")))?;
@@ -112,7 +117,7 @@ impl From<GatewayError> for Failure {
 /// What may be done about an error that does not say so itself.
 fn advice(error: &GatewayError) -> Option<&'static str> {
     Some(match error {
-        GatewayError::NotJoined { .. } => "--greeting gives it longer",
+        GatewayError::NotJoined { .. } | GatewayError::NobodyJoined { .. } => "--greeting gives it longer",
         GatewayError::NeverJoined { .. } => "a guest joins by what it says on its standard output",
         GatewayError::Broken(TrunkError::Version { .. }) => "build both sides from one version",
         GatewayError::Broken(TrunkError::TooLong(_) | TrunkError::Record(_)) => {
@@ -121,6 +126,7 @@ fn advice(error: &GatewayError) -> Option<&'static str> {
         GatewayError::Line { source, .. } if source.kind() == ErrorKind::PermissionDenied => {
             "the group that owns a line may use it"
         }
+        GatewayError::LineInUse { .. } => "a line has one gateway",
         GatewayError::LineGone { .. } => "--absence waits longer for it",
         _ => return None,
     })

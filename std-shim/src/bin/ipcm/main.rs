@@ -3,6 +3,7 @@
 //! ```text
 //! arguments   what the command line says        failure   what went wrong, and the exit code for it
 //! output      results, on standard output       signals   SIGTERM and SIGINT
+//! log         what the library logs, on standard error
 //! the rest    one file a subcommand
 //! ```
 
@@ -15,6 +16,7 @@ mod echo;
 mod failure;
 mod gateway;
 mod listen;
+mod log;
 mod output;
 mod peers;
 mod ready;
@@ -33,6 +35,7 @@ use failure::Failure;
 fn main() -> ExitCode {
     // In the process that the demo starts this serves, and does not return.
     demo::entry();
+    log::show();
     let line: Vec<OsString> = std::env::args_os().collect();
     match Cli::try_parse_from(&line) {
         Ok(cli) => {
