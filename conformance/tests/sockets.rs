@@ -1,4 +1,5 @@
 //! Unix sockets: members of one process, in several threads where they wait.
+#![cfg(target_os = "linux")]
 
 mod bus;
 

@@ -5,7 +5,7 @@
 
 use crate::{
     root,
-    steps::{Steps, cargo, cargo_aside},
+    steps::{Steps, cargo, cargo_aside, output},
     tally::Tally,
     targets::{self, Compiler, WASI},
     test,
@@ -20,9 +20,9 @@ use std::{
 /// Everything in the core's tests; `--tests` includes those within the library.
 const TESTS: &str = "test --package ipcm-core --tests --no-fail-fast --target";
 
-/// The checks of the conformance suite, on what needs no system: memory and trunks.
+/// The checks of the conformance suite, on what does without threads and sockets.
 const CONFORMANCE: &str =
-    "test --package ipcm-conformance --test memory --test trunk --no-fail-fast --target";
+    "test --package ipcm-conformance --test memory --test trunk --test files --no-fail-fast --target";
 
 /// The tests of guests, and the measurement of one.
 const GUEST_TESTS: &str =
@@ -129,13 +129,37 @@ pub(crate) fn tests(steps: &mut Steps, tally: &mut Tally) {
 }
 
 fn tests_in(steps: &mut Steps, tally: &mut Tally, compiler: &Compiler, name: &str, engine: &[String]) {
-    let sizes = SIZES.iter().flat_map(|size| ["--env", size]).map(str::to_owned);
-    let runner = engine.iter().cloned().chain(sizes).collect::<Vec<_>>().join(" ");
-    for (what, tests) in [("core tests", TESTS), ("conformance suite", CONFORMANCE)] {
+    let sizes: Vec<_> = SIZES.iter().flat_map(|size| ["--env", size]).map(str::to_owned).collect();
+    let mut run = |what: &str, tests: &str, options: Vec<String>| {
         let mut command = cargo(&format!("{tests} {WASI} -- --show-output"));
-        command.env("CARGO_TARGET_WASM32_WASIP1_RUNNER", &runner);
+        let runner = [engine, &options].concat().join(" ");
+        command.env("CARGO_TARGET_WASM32_WASIP1_RUNNER", runner);
         test::run_tests(steps, tally, &format!("{what} in {name}"), compiler.choose(&mut command));
+    };
+    run("core tests", TESTS, sizes);
+    let folder = target().join(WASI).join("buses");
+    match bus_for_guests(&folder) {
+        Ok(info) => {
+            let folder = folder.display();
+            let told =
+                ["--dir".into(), format!("{folder}::{folder}"), "--env".into(), format!("IPCM_BUS={info}")];
+            run("conformance suite", CONFORMANCE, told.into());
+        }
+        Err(why) => {
+            steps.check("bus for the conformance suite", "ipcm bus new", || Err(why));
+        }
     }
+}
+
+/// Makes a bus in `folder`, which is emptied, and returns its info.
+fn bus_for_guests(folder: &Path) -> Result<String, String> {
+    let io = |error: std::io::Error| format!("{}: {error}", folder.display());
+    if folder.exists() {
+        fs::remove_dir_all(folder).map_err(io)?;
+    }
+    fs::create_dir_all(folder).map_err(io)?;
+    let mut command = cargo("run --quiet --package ipcm --bin ipcm -- bus new --files --guests --path");
+    Ok(output(command.arg(folder.join("bus")))?.trim().to_owned())
 }
 
 /// The folder that cargo builds in.

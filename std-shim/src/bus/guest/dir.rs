@@ -13,6 +13,7 @@ use super::super::error::BusError;
 use super::super::marker::{self, Marker};
 use super::super::medium::Medium;
 use super::super::record::{ENDING, Finding, MAX_SIZE, PeerRecord};
+use super::hold::is_own;
 use crate::clock::Monotonic;
 use crate::info::Info;
 
@@ -134,16 +135,16 @@ impl BusDir {
 
     fn beats(&self, peer: &PeerRecord) -> bool {
         let file = peer.beat_file();
-        self.lock_beats().goes_on(&file, &self.path_of(&file))
+        is_own(peer.incarnation) || self.lock_beats().goes_on(&file, &self.path_of(&file))
     }
 
     pub(super) fn lock_beats(&self) -> MutexGuard<'_, Beats> {
         self.beats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A guest sees no locks.
-    pub(in crate::bus) fn lives_by_beat(&self, _peer: &PeerRecord) -> bool {
-        true
+    /// A guest sees no locks, but knows its own lives.
+    pub(in crate::bus) fn lives_by_beat(&self, peer: &PeerRecord) -> bool {
+        !is_own(peer.incarnation)
     }
 
     /// Whether it was seen for long enough whether the beat of a peer goes on.

@@ -2,8 +2,9 @@
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use ipcm_core::{Clock, Instant};
+use ipcm_core::{Clock, Incarnation, Instant};
 
 use super::super::beat::Beat;
 use super::super::error::{BusError, JoinError};
@@ -16,9 +17,39 @@ use crate::clock::Monotonic;
 /// How often the name is tried to be had when others take it and leave it.
 const ATTEMPTS: usize = 16;
 
+/// The lives that this guest lives itself. Those need no beat to be known: while one joins, no other one beats.
+static OWN: Mutex<Vec<Incarnation>> = Mutex::new(Vec::new());
+
+/// A life in [`OWN`].
+#[derive(Debug)]
+struct OwnLife(Incarnation);
+
+impl OwnLife {
+    fn begin(life: Incarnation) -> Self {
+        own_lives().push(life);
+        Self(life)
+    }
+}
+
+impl Drop for OwnLife {
+    fn drop(&mut self) {
+        own_lives().retain(|life| *life != self.0);
+    }
+}
+
+fn own_lives() -> MutexGuard<'static, Vec<Incarnation>> {
+    OWN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether this is a life of this guest itself.
+pub(super) fn is_own(life: Incarnation) -> bool {
+    own_lives().contains(&life)
+}
+
 /// What one life of a guest holds its name by.
 #[derive(Debug)]
 pub(in crate::bus) struct Hold {
+    _life: OwnLife,
     beat: Beat,
     /// Open for the whole life: its close is told to those who can hear of it.
     _record_file: File,
@@ -83,7 +114,9 @@ impl BusDir {
         let registered = registered();
         let _ = fs::remove_file(&draft);
         match registered {
-            Ok((record_file, beat)) => Ok(Hold { beat, _record_file: record_file }),
+            Ok((record_file, beat)) => {
+                Ok(Hold { _life: OwnLife::begin(record.incarnation), beat, _record_file: record_file })
+            }
             Err(error) => {
                 let _ = fs::remove_file(beat_file);
                 if !is_inherited {
