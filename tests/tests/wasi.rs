@@ -319,7 +319,7 @@ fn the_guest_of_the_readme_is_a_peer() {
     shell.args(["-e", "-c", &script]).current_dir(&place).env("PATH", path.unwrap()).stderr(Stdio::inherit());
     let output = shell.output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && said.contains("guest"), "{said}");
+    assert!(output.status.success() && said.contains("guest: hello\n"), "{said}");
 }
 
 /// A guest that has no such directory is told so: it is not there, or the engine was not told to give it.
@@ -339,6 +339,7 @@ fn a_guest_without_its_directory_says_so() {
             let said = String::from_utf8_lossy(&output.stderr);
             assert_eq!(output.status.code(), Some(1), "{said}");
             assert!(said.starts_with("ipcm-guest: ") && said.contains(path), "{said}");
+            assert!(said.contains("--dir"), "it does not say what to do: {said}");
         }
     }
 }

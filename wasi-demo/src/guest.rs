@@ -39,7 +39,12 @@ impl<T: Transport, C: Clock> Handler<T, C> for Guest<'_> {
     fn handle_request(&mut self, client: &mut Client<T, C>, request: Request<'_>, token: ReplyToken) {
         let left = request.deadline.map(|deadline| deadline - client.now());
         let Ok(order) = request.decode() else {
-            client.fail(token, RemoteErrorKind::BadRequest, "a guest takes orders");
+            // What a person types is no order.
+            let Ok(text) = str::from_utf8(request.body) else {
+                client.fail(token, RemoteErrorKind::BadRequest, "a guest takes orders, or text");
+                return;
+            };
+            let _ = client.respond_bytes(token, format!("{}: {text}", self.name).as_bytes());
             return;
         };
         // Of an answer that is too large to be one, the caller is told.

@@ -13,7 +13,12 @@ fn main() -> ExitCode {
     match ipcm_wasi_demo::join(&way, name) {
         Ok(client) => {
             ipcm_wasi_demo::serve(client, name);
-            ExitCode::SUCCESS
+            // A gateway ends its guest in good order; a bus does not end under one.
+            if way == "--gateway" {
+                return ExitCode::SUCCESS;
+            }
+            eprintln!("ipcm-guest: the bus is gone, or has no place for {name:?} any more");
+            ExitCode::FAILURE
         }
         Err(why) => {
             eprintln!("ipcm-guest: {why}");

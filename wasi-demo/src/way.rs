@@ -7,10 +7,16 @@ use std::time::Duration;
 use ipcm::FdStream as Stdio;
 #[cfg(target_os = "wasi")]
 use ipcm::StdioStream as Stdio;
-use ipcm::{BusTransport, Config, Info, InfoError, JoinError, Monotonic, PeerKind};
+use ipcm::{BusError, BusTransport, Config, Info, InfoError, JoinError, Monotonic, PeerKind};
 use ipcm_core::transport::{Transport, hand_on};
 use ipcm_core::trunk::{Identity, MemberKind, TrunkConfig, TrunkEnd, TrunkTransport};
 use ipcm_core::{Client, Clock, Endpoint};
+
+/// What a guest that finds no bus may lack.
+const NO_DIRECTORY: &str = match cfg!(target_os = "wasi") {
+    true => ", or the directory was not given to this guest under that path: wasmtime run --dir PATH",
+    false => "",
+};
 
 /// How long a gateway may take to let it in.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -42,7 +48,14 @@ impl fmt::Display for NoWay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Info(error) => error.fmt(f),
-            Self::Bus(error) => error.fmt(f),
+            Self::Bus(error) => {
+                error.fmt(f)?;
+                match error {
+                    JoinError::Bus { source: BusError::NoBus { .. }, .. } => f.write_str(NO_DIRECTORY),
+                    JoinError::Bus { source: BusError::Io { source, .. }, .. } => write!(f, ": {source}"),
+                    _ => Ok(()),
+                }
+            }
             Self::Gateway(error) => error.fmt(f),
             Self::Stdio(error) => error.fmt(f),
         }

@@ -200,6 +200,14 @@ pub(crate) fn is_out_of_descriptors(error: &io::Error) -> bool {
     error.raw_os_error().is_some_and(|code| [of_process, of_machine].contains(&code))
 }
 
+/// Who has a name, in words.
+fn owner(pid: u32) -> String {
+    match pid {
+        0 => "a guest".to_owned(),
+        pid => format!("process {pid}"),
+    }
+}
+
 /// Why a name could not be taken.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -213,11 +221,11 @@ pub enum JoinError {
         source: NameError,
     },
     /// A live peer has this name.
-    #[error("the name {name:?} is taken by process {pid} on the bus at {}", path.display())]
+    #[error("the name {name:?} is taken by {} on the bus at {}", owner(*pid), path.display())]
     NameTaken {
         /// The name.
         name: String,
-        /// The process of the peer that has it, as that peer numbers it.
+        /// The process of the peer that has it, as that peer numbers it; 0 if it is a guest.
         pid: u32,
         /// The directory of the bus.
         path: PathBuf,

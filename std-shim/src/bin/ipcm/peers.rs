@@ -12,8 +12,8 @@ use crate::failure::Failure;
 use crate::output;
 
 const HELP: &str = "\
-One line a peer, sorted by name, with a tab between the fields: name, process id, kind (service or
-handle), incarnation. In a name, backslashes, tabs and control characters are escaped as in Rust.
+One line a peer, sorted by name, with a tab between the fields: name, process id (- for a guest), kind (service
+or handle), incarnation. In a name, backslashes, tabs and control characters are escaped as in Rust.
 
 Example:
   ipcm peers | cut -f1";
@@ -39,16 +39,22 @@ pub(crate) fn run(arguments: PeersArguments) -> Result<(), Failure> {
 
 fn as_line(peer: &PeerRecord) -> String {
     let name = output::escape(peer.name().as_bytes());
-    format!("{name}\t{}\t{}\t{}", peer.pid(), kind(peer), peer.incarnation())
+    let pid = pid(peer).map_or("-".to_owned(), |pid| pid.to_string());
+    format!("{name}\t{pid}\t{}\t{}", kind(peer), peer.incarnation())
 }
 
 fn as_json(peer: &PeerRecord) -> serde_json::Value {
     json!({
         "name": peer.name(),
-        "pid": peer.pid(),
+        "pid": pid(peer),
         "kind": kind(peer),
         "incarnation": peer.incarnation().to_string(),
     })
+}
+
+/// A guest has no process that anybody sees.
+fn pid(peer: &PeerRecord) -> Option<u32> {
+    (!peer.is_guest()).then(|| peer.pid())
 }
 
 fn kind(peer: &PeerRecord) -> &'static str {
