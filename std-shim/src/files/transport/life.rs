@@ -4,6 +4,8 @@ use super::*;
 
 /// How often a peer is looked at that changes meanwhile.
 const ATTEMPTS: usize = 4;
+/// By how much the clock that a record goes by may be ahead of the one that ends a suspension here.
+const SLACK: Duration = Duration::from_millis(500);
 
 impl FilesTransport {
     /// Makes the end of a peer's process known, or known to be past. One that cannot be looked at now is looked
@@ -14,6 +16,10 @@ impl FilesTransport {
                 if let Some(until) = record.suspended() {
                     connection.learn_of_sleep(until);
                 }
+            }
+            // Its suspension runs out, which whoever waits for it is told of as such.
+            Ok(None) if connection.asleep.is_some_and(|until| until <= Monotonic.now() + SLACK) => {
+                connection.is_unsure = true;
             }
             Ok(None) | Err(BusError::NoBus { .. }) => connection.is_dead = true,
             Err(_) => connection.is_unsure = true,
