@@ -25,7 +25,8 @@ impl TrunkConfig {
         Self { framing: Framing::Pipe, window: 128 * 1024, limit: u16::MAX, patience }
     }
 
-    /// For serial lines: windows of 1 KiB, records of 256 bytes.
+    /// For serial lines: windows of 1 KiB, records of 256 bytes. A peer whose name does not fit in a record cannot be spoken
+    /// to; where names may be long, up to 512 bytes, the limit is to be 1024.
     pub fn serial() -> Self {
         Self { framing: Framing::Serial, window: 1024, limit: 256, ..Self::pipe() }
     }
