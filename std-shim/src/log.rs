@@ -1,7 +1,10 @@
 //! What is logged: by `tracing`, or not at all where that feature is off.
 
 #[cfg(feature = "tracing")]
-pub(crate) use tracing::{debug, error, info, warn};
+pub(crate) use tracing::{error, warn};
+// What a gateway says.
+#[cfg(all(feature = "tracing", target_os = "linux"))]
+pub(crate) use tracing::{debug, info};
 
 /// Takes what `tracing`'s macros take, in the forms that are used here, and does nothing.
 #[cfg(not(feature = "tracing"))]
@@ -23,4 +26,6 @@ macro_rules! unlogged {
 }
 
 #[cfg(not(feature = "tracing"))]
-pub(crate) use {unlogged, unlogged as debug, unlogged as error, unlogged as info, unlogged as warn};
+pub(crate) use {unlogged, unlogged as error, unlogged as warn};
+#[cfg(all(not(feature = "tracing"), target_os = "linux"))]
+pub(crate) use {unlogged as debug, unlogged as info};
