@@ -63,7 +63,9 @@ impl BusDir {
 
     /// The live and suspended peers, sorted by name.
     pub(crate) fn peers(&self) -> Result<Vec<PeerRecord>, BusError> {
-        Ok(self.scan()?.iter().map(|(_, peer)| peer.clone()).collect())
+        let mut peers: Vec<_> = self.scan()?.iter().map(|(_, peer)| peer.clone()).collect();
+        peers.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(peers)
     }
 
     /// The same by file name.
