@@ -25,7 +25,7 @@ macro_rules! unlogged {
     }};
 }
 
-#[cfg(not(feature = "tracing"))]
-pub(crate) use {unlogged, unlogged as error, unlogged as warn};
 #[cfg(all(not(feature = "tracing"), target_os = "linux"))]
 pub(crate) use {unlogged as debug, unlogged as info};
+#[cfg(not(feature = "tracing"))]
+pub(crate) use {unlogged, unlogged as error, unlogged as warn};
