@@ -23,12 +23,14 @@ pub struct StdioStream {
     look: u64,
     /// The last wait found something to read.
     is_readable: bool,
+    /// The last wait found room to write.
+    is_writable: bool,
 }
 
 impl StdioStream {
     /// The stream. Asks the runtime once how it can be asked.
     pub fn new() -> Self {
-        Self { look: wasi::least_timeout(), is_readable: false }
+        Self { look: wasi::least_timeout(), is_readable: false, is_writable: false }
     }
 }
 
@@ -52,7 +54,8 @@ impl Stream for StdioStream {
     }
 
     fn write(&mut self, bytes: &[u8]) -> Progress {
-        if !wasi::wait(false, true, Some(self.look)).output {
+        // What a wait has found is not asked for again: on a busy machine a look may come to nothing for long.
+        if !std::mem::take(&mut self.is_writable) && !wasi::wait(false, true, Some(self.look)).output {
             return Progress::Blocked;
         }
         match wasi::write(&bytes[..bytes.len().min(PIECE)]) {
@@ -65,6 +68,7 @@ impl Stream for StdioStream {
     fn wait(&mut self, to_write: bool, deadline: Option<Instant>) {
         let timeout = deadline.map(|deadline| (deadline - Monotonic.now()).as_nanos());
         let timeout = timeout.map(|nanos| u64::try_from(nanos).unwrap_or(u64::MAX).max(self.look));
-        self.is_readable = wasi::wait(true, to_write, timeout).input;
+        let ready = wasi::wait(true, to_write, timeout);
+        (self.is_readable, self.is_writable) = (ready.input, ready.output);
     }
 }
